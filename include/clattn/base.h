@@ -1,0 +1,67 @@
+/* Version, status, types and the tensor view: what every other header builds on. */
+#ifndef CLATTN_BASE_H
+#define CLATTN_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#ifndef CL_TARGET_OPENCL_VERSION
+#define CL_TARGET_OPENCL_VERSION 120
+#endif
+#include <CL/cl.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CLATTN_VERSION 100 /* major * 10000 + minor * 100 + patch */
+
+/* Version of the library linked, which may be newer than the header. */
+int clattn_version(void);
+
+typedef enum clattn_status {
+    CLATTN_OK = 0,
+    CLATTN_ERR_ARGUMENT = -1,    /* a field is out of range; the text names it */
+    CLATTN_ERR_UNSUPPORTED = -2, /* valid, but no kernel fits this device; the text says why, per kernel */
+    CLATTN_ERR_BUILD = -3,       /* a kernel did not compile; the text starts its build log */
+    CLATTN_ERR_OPENCL = -4,      /* the text names the OpenCL call and its code */
+    CLATTN_ERR_MEMORY = -5       /* out of host memory */
+} clattn_status;
+
+/* "CLATTN_ERR_ARGUMENT"; never NULL. */
+const char *clattn_status_name(clattn_status status);
+
+/* Why the last failing call on this thread failed.  Never NULL; at most 4095
+ * bytes; valid until this thread's next failure.  The library's only global. */
+const char *clattn_error(void);
+
+/* Storage types.  Arithmetic and sums are always 32-bit floating point. */
+typedef enum clattn_type {
+    CLATTN_F32,  /* IEEE 754 binary32 */
+    CLATTN_F16,  /* IEEE 754 binary16; needs no device extension */
+    CLATTN_BF16, /* the upper half of a binary32 */
+    CLATTN_I32,
+    CLATTN_U8
+} clattn_type;
+
+/* Bytes of one element; 0 for a value outside the enum. */
+size_t clattn_type_size(clattn_type type);
+
+/* "f32"; never NULL. */
+const char *clattn_type_name(clattn_type type);
+
+/* A view of caller-owned memory.  size is always {batch, row, head, column};
+ * memory order is said by stride alone, so [B,T,H,D], [B,H,T,D] and a slice of
+ * a fused QKV buffer are one code path.  stride[3] must be 1. */
+typedef struct clattn_tensor {
+    cl_mem mem;        /* NULL = absent */
+    int64_t offset;    /* of element [0,0,0,0] */
+    int64_t size[4];   /* {batch, row, head, column} */
+    int64_t stride[4]; /* all zero = dense, last index fastest; 0 in one place = broadcast (read-only operands) */
+    clattn_type type;
+} clattn_tensor;
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* CLATTN_BASE_H */

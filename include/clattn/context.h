@@ -1,0 +1,112 @@
+/* Devices, contexts and the op handle. */
+#ifndef CLATTN_CONTEXT_H
+#define CLATTN_CONTEXT_H
+
+#include <clattn/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Devices ------------------------------------------------------------ */
+
+/* Writes up to capacity devices of all platforms, in platform order, and their
+ * full number to *count.  A platform without a device is normal; finding no
+ * device at all is CLATTN_OK with *count 0.  devices may be NULL with capacity 0. */
+clattn_status clattn_device_list(cl_device_id *devices, size_t capacity, size_t *count);
+
+/* The device that text names: its number in clattn_device_list, or a substring
+ * (any case) of its name or its platform's name.  NULL or "": CLATTN_DEVICE from
+ * the environment, else the first GPU, else the first device.  The first match
+ * counts.  CLATTN_ERR_ARGUMENT if nothing matches, and the text lists what is there. */
+clattn_status clattn_device_find(const char *text, cl_device_id *out);
+
+/* What was found out about a device: queried, and where a compiler's word is not
+ * enough, probed by running a small program and checking its result. */
+typedef struct clattn_device_facts {
+    const char *name;
+    const char *vendor;
+    const char *platform;         /* name */
+    const char *platform_version; /* "OpenCL 3.0 PoCL 3.1..." */
+    const char *driver;           /* version */
+    cl_device_type type;
+    cl_uint vendor_id;
+    int32_t compute_units;
+    int32_t vector_width;     /* float lanes the hardware prefers; 1 where the compiler vectorises work-items */
+    size_t max_work_group;    /* work-items */
+    uint64_t local_bytes;     /* per work-group */
+    bool local_dedicated;     /* false: local memory is ordinary memory (CPUs) */
+    uint64_t global_bytes;
+    uint64_t max_alloc_bytes; /* of one buffer */
+    bool unified_memory;
+    bool fp16;                /* half arithmetic, probed; kernels only need half storage, which is core */
+} clattn_device_facts;
+
+/* ---- Context ------------------------------------------------------------ */
+
+/* One cl_context and device; owns compiled programs.  Thread-safe. */
+typedef struct clattn_context clattn_context;
+
+typedef struct clattn_context_desc {
+    cl_context context;     /* NULL: the library makes one on device */
+    cl_device_id device;    /* required with context; NULL: clattn_device_find(NULL) */
+    const char *cache_dir;  /* program binaries, made if missing; NULL = memory only.  A bad or unwritable
+                             * cache never fails a call: the log says so and kernels are compiled anew. */
+    const char *kernel_dir; /* read .cl files here instead of the embedded ones; NULL: CLATTN_KERNEL_DIR, else embedded */
+    void (*log)(void *user, const char *text); /* full build logs, kernel choices; any thread; NULL = none */
+    void *user;
+} clattn_context_desc;
+
+/* desc may be NULL: everything default.  The caller's cl_context is retained. */
+clattn_status clattn_context_create(const clattn_context_desc *desc, clattn_context **out);
+void clattn_context_destroy(clattn_context *context);
+
+/* Valid as long as the context. */
+const clattn_device_facts *clattn_context_facts(const clattn_context *context);
+cl_context clattn_context_cl(const clattn_context *context);
+cl_device_id clattn_context_device(const clattn_context *context);
+
+/* A directory for cache_dir that belongs to this user: $XDG_CACHE_HOME/clattn,
+ * ~/.cache/clattn or %LOCALAPPDATA%\clattn.  False if there is none or it does
+ * not fit; the library itself never chooses it. */
+bool clattn_default_cache_dir(char *path, size_t bytes);
+
+/* ---- Kernels ------------------------------------------------------------ */
+
+/* One kernel that could serve a descriptor; refusal is NULL if it would be
+ * taken, else the reason it does not fit.  Strings live during the call. */
+typedef void clattn_variant_report(void *user, const char *kernel, const char *refusal);
+
+/* One program made ready by clattn_context_warm. */
+typedef struct clattn_build {
+    const char *kernel;     /* as clattn_op_kernel */
+    double compile_ms;      /* what compiling it took, now or when the cache entry was written */
+    double load_ms;         /* what making it ready took now */
+    bool from_cache;        /* found on disk */
+    uint64_t private_bytes; /* per work-item, as the driver reports it; 0 = not said */
+    uint64_t local_bytes;   /* per work-group */
+    uint64_t spill_bytes;   /* per work-item, where the driver tells (Intel); 0 = none or not said */
+} clattn_build;
+
+/* Builds every kernel that fits this device in its usual specialisations, so
+ * that creating an op later finds it in memory or in cache_dir.  report may be
+ * NULL.  A kernel that fails to build is logged; the first failure is returned
+ * after all others were built. */
+clattn_status clattn_context_warm(clattn_context *context,
+                                  void (*report)(void *user, const clattn_build *build), void *user);
+
+/* ---- Operations --------------------------------------------------------- */
+
+/* One operation, specialised for a device.  Immutable, thread-safe.  Made by
+ * clattn_*_create, which compiles; clattn_*_run only enqueues. */
+typedef struct clattn_op clattn_op;
+
+void clattn_op_destroy(clattn_op *op);
+
+/* The kernel it chose, "attention/tiled f32 d64"; lives as long as the op. */
+const char *clattn_op_kernel(const clattn_op *op);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* CLATTN_CONTEXT_H */

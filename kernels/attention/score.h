@@ -1,0 +1,115 @@
+/* From a scaled dot product to the score that softmax sees, and which keys a query sees.
+ *
+ * Params: CAUSAL, WINDOW, SOFTCAP, WITH_BIAS, WITH_MASK, WITH_ALIBI (0 or 1),
+ *         BIAS_TYPE, ALIGN (a clattn_align). */
+#define BOTTOM_RIGHT 0
+#define TOP_LEFT 1
+
+/* One head of one batch entry, as seen from its queries. */
+struct head {
+    int used;     /* keys in use */
+    int position; /* of query 0 among the keys; may be negative */
+    float slope;  /* of ALiBi */
+    long bias, mask; /* index of row 0, key 0 */
+};
+
+static inline struct head head_of(const struct score_arguments *a, const int b, const int h,
+                                  const int n_q, const int n_k, __global const float *alibi,
+                                  const long4 alibi_at, __global const int *kv_length,
+                                  const long4 kv_length_at, __global const int *offset,
+                                  const long4 offset_at)
+{
+    struct head head;
+    head.used = kv_length ? clamp(kv_length[place(kv_length_at, b, 0, 0)], 0, n_k) : n_k;
+    if (ALIGN == BOTTOM_RIGHT) {
+        head.position = head.used - n_q;
+    } else {
+        head.position = ALIGN == TOP_LEFT || !offset ? 0 : offset[place(offset_at, b, 0, 0)];
+    }
+    head.slope = WITH_ALIBI && alibi ? alibi[place(alibi_at, b, 0, h)] : 0.0f;
+    head.bias = place(a->bias_at, b, 0, h);
+    head.mask = place(a->mask_at, b, 0, h);
+    return head;
+}
+
+#define HEAD_OF(a, b, h)                                                                           \
+    head_of(a, b, h, n_q, n_k, alibi, alibi_at, kv_length, kv_length_at, offset, offset_at)
+
+/* Keys first <= j < end: all that rows i0..i1 may see by length, causality and window. */
+struct span {
+    int first, end;
+};
+
+static inline struct span visible_span(const struct score_arguments *a, const struct head *head,
+                                       const int i0, const int i1)
+{
+    struct span keys = {0, head->used};
+    const int p0 = add_sat(head->position, i0), p1 = add_sat(head->position, i1);
+    if (CAUSAL) {
+        keys.end = min(keys.end, add_sat(p1, 1));
+    }
+    if (WINDOW && a->window_left >= 0) {
+        keys.first = max(keys.first, sub_sat(p0, a->window_left));
+    }
+    if (WINDOW && a->window_right >= 0) {
+        keys.end = min(keys.end, add_sat(add_sat(p1, a->window_right), 1));
+    }
+    return keys;
+}
+
+/* Whether rows i0..i1 see every key of first <= j < end: then no mask needs a look. */
+static inline bool wholly_visible(const struct score_arguments *a, const struct head *head,
+                                  const int i0, const int i1, const int first, const int end)
+{
+    const int p0 = add_sat(head->position, i0), p1 = add_sat(head->position, i1);
+    bool whole = end <= head->used;
+    if (WITH_MASK || WITH_BIAS) {
+        whole = false;
+    }
+    if (CAUSAL) {
+        whole = whole && end - 1 <= p0;
+    }
+    if (WINDOW) {
+        whole = whole && (a->window_left < 0 || first >= sub_sat(p1, a->window_left)) &&
+                (a->window_right < 0 || end - 1 <= add_sat(p0, a->window_right));
+    }
+    return whole;
+}
+
+/* Whether query i sees key j, as far as that is known without the score. */
+static inline bool sees(const struct score_arguments *a, const struct head *head, const int i, const int j)
+{
+    const int p = add_sat(head->position, i);
+    bool seen = j < head->used;
+    if (CAUSAL) {
+        seen = seen && j <= p;
+    }
+    if (WINDOW) {
+        seen = seen && (a->window_left < 0 || j >= sub_sat(p, a->window_left)) &&
+               (a->window_right < 0 || j <= add_sat(p, a->window_right));
+    }
+    if (WITH_MASK && seen && a->mask) {
+        seen = a->mask[head->mask + i * a->mask_at.z + j] != 0;
+    }
+    return seen;
+}
+
+static inline float cap_score(const struct score_arguments *a, const float score)
+{
+    return SOFTCAP ? a->softcap * tanh(score / a->softcap) : score;
+}
+
+/* Softcap, bias and ALiBi of a key that query i sees; -inf = it does not after all. */
+static inline float finish_score(const struct score_arguments *a, const struct head *head, const int i,
+                                 const int j, float score)
+{
+    score = cap_score(a, score);
+    if (WITH_BIAS && a->bias) {
+        const float added = load(BIAS_TYPE, a->bias, head->bias + i * a->bias_at.z + j);
+        score = added == -INFINITY ? -INFINITY : score + added;
+    }
+    if (WITH_ALIBI) {
+        score -= head->slope * fabs((float)add_sat(head->position, i) - (float)j);
+    }
+    return score;
+}

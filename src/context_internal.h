@@ -1,0 +1,38 @@
+/* What a context holds. */
+#ifndef CLATTN_CONTEXT_INTERNAL_H
+#define CLATTN_CONTEXT_INTERNAL_H
+
+#include "error.h"
+#include "platform.h"
+
+#include <clattn/context.h>
+
+struct clattn__program;
+
+struct clattn_context {
+    cl_context cl;
+    cl_device_id device;
+    cl_command_queue queue; /* in-order, for probes and for a kernel's first launch */
+    clattn_device_facts facts;
+    char *facts_text;       /* owns the strings of facts */
+    char *cache_dir;        /* NULL = memory only */
+    char *kernel_dir;       /* NULL = embedded */
+    void (*log)(void *user, const char *text);
+    void *user;
+    clattn__mutex lock;     /* of programs and of building */
+    struct clattn__program *programs;
+};
+
+/* To the caller's log, if there is one. */
+void clattn__log(const clattn_context *context, const char *format, ...) CLATTN__PRINTF(2, 3);
+
+/* Fills context->facts by asking the driver; the context holds its device. */
+clattn_status clattn__device_query(clattn_context *context);
+
+/* Completes context->facts by running small programs; the context is ready to build. */
+void clattn__device_probe(clattn_context *context);
+
+/* A string of one's own, or NULL without memory. */
+char *clattn__copy_string(const char *text);
+
+#endif /* CLATTN_CONTEXT_INTERNAL_H */

@@ -1,0 +1,52 @@
+/* The op handle, argument binding and launch. */
+#ifndef CLATTN_OP_H
+#define CLATTN_OP_H
+
+#include "tensor.h"
+#include "variant.h"
+
+/* A compiled kernel.  Its cl_kernel holds argument state, so a run takes the op's lock. */
+struct clattn_op {
+    clattn_context *context;
+    const struct clattn__family *family;
+    const struct clattn__variant *variant;
+    int params[CLATTN__MAX_PARAMS];
+    char label[160];
+    clattn__mutex lock;
+    cl_kernel kernel; /* NULL where a library computes */
+};
+
+/* Refuses a NULL op and one of another family. */
+clattn_status clattn__op_check(const clattn_op *op, const struct clattn__family *family);
+
+/* ---- Binding: arguments in order; the first failure is kept --------------- */
+
+struct clattn__binding {
+    cl_kernel kernel;
+    cl_uint next;
+    cl_int code;
+};
+
+void clattn__bind_int(struct clattn__binding *binding, int64_t value); /* int */
+void clattn__bind_float(struct clattn__binding *binding, float value);
+/* pointer and long4 {offset, batch, row, head} */
+void clattn__bind_view(struct clattn__binding *binding, const struct clattn__view *view);
+
+/* Enqueues; an empty global size enqueues nothing. */
+clattn_status clattn__launch(const struct clattn__binding *binding, cl_command_queue queue,
+                             const size_t global[3], const size_t local[3]);
+
+/* One launch of a newly made kernel with arguments that give it no work, so that
+ * drivers which compile at first launch do it now; then its binary is stored. */
+clattn_status clattn__first_launch(clattn_context *context, const struct clattn__binding *binding,
+                                   const size_t local[3]);
+
+/* An event for all that was enqueued so far; event NULL: none is asked for. */
+clattn_status clattn__mark(cl_command_queue queue, cl_event *event);
+
+/* The caller's scratch if it is large enough, else a buffer that the caller of this
+ * function releases after enqueuing (*taken).  bytes 0: none. */
+clattn_status clattn__scratch(const clattn_context *context, const char *op, cl_mem given, size_t bytes,
+                              cl_mem *scratch, cl_mem *taken);
+
+#endif /* CLATTN_OP_H */

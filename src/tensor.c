@@ -1,0 +1,190 @@
+#include "tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    size_t bytes;
+} types[] = {
+    [CLATTN_F32] = {"f32", 4}, [CLATTN_F16] = {"f16", 2}, [CLATTN_BF16] = {"bf16", 2},
+    [CLATTN_I32] = {"i32", 4}, [CLATTN_U8] = {"u8", 1},
+};
+
+enum { TYPES = sizeof types / sizeof *types };
+
+size_t clattn_type_size(clattn_type type) { return (unsigned)type < TYPES ? types[type].bytes : 0; }
+
+const char *clattn_type_name(clattn_type type)
+{
+    return (unsigned)type < TYPES ? types[type].name : "unknown type";
+}
+
+bool clattn__mul_add(int64_t a, int64_t b, int64_t c, int64_t *out)
+{
+    if (a != 0 && b > (INT64_MAX - c) / a) {
+        return false;
+    }
+    *out = a * b + c;
+    return true;
+}
+
+static const char *const axes[4] = {"batch", "row", "head", "column"};
+
+static clattn_status check_sizes(const struct clattn__want *want, const clattn_tensor *tensor)
+{
+    for (int a = 0; a < 4; a++) {
+        const int64_t size = tensor->size[a];
+        if (size != want->size[a] && !(want->repeat & 1u << a && size == 1)) {
+            return clattn__refuse("%s: args.%s.size[%d] (%s) is %lld, must be %lld%s", want->op,
+                                  want->field, a, axes[a], (long long)size, (long long)want->size[a],
+                                  want->repeat & 1u << a ? " or 1" : "");
+        }
+    }
+    return CLATTN_OK;
+}
+
+void clattn__strides(const clattn_tensor *tensor, int64_t stride[4])
+{
+    memcpy(stride, tensor->stride, 4 * sizeof *stride);
+    if (stride[0] == 0 && stride[1] == 0 && stride[2] == 0 && stride[3] == 0) {
+        stride[3] = 1;
+        stride[2] = tensor->size[3];
+        stride[1] = stride[2] * tensor->size[2];
+        stride[0] = stride[1] * tensor->size[1];
+    }
+}
+
+/* Distinct if, from the smallest stride up, each steps over all that is within. */
+static bool elements_are_distinct(const int64_t size[4], const int64_t stride[4])
+{
+    bool used[4] = {false, false, false, false};
+    int64_t within = 0; /* index of the last element reached so far */
+    for (int n = 0; n < 4; n++) {
+        int next = -1;
+        for (int a = 0; a < 4; a++) {
+            if (!used[a] && (next < 0 || stride[a] < stride[next])) {
+                next = a;
+            }
+        }
+        used[next] = true;
+        if (size[next] > 1 && stride[next] <= within) {
+            return false;
+        }
+        within += (size[next] - 1) * stride[next];
+    }
+    return true;
+}
+
+static clattn_status check_strides(const struct clattn__want *want, const clattn_tensor *tensor,
+                                   const int64_t stride[4])
+{
+    for (int a = 0; a < 4; a++) {
+        if (stride[a] < 0) {
+            return clattn__refuse("%s: args.%s.stride[%d] is %lld, must not be negative", want->op,
+                                  want->field, a, (long long)stride[a]);
+        }
+    }
+    if (tensor->size[3] > 1 && stride[3] != 1) {
+        return clattn__refuse("%s: args.%s.stride[3] is %lld, must be 1", want->op, want->field,
+                              (long long)stride[3]);
+    }
+    return CLATTN_OK;
+}
+
+static clattn_status check_extent(const struct clattn__want *want, const clattn_tensor *tensor,
+                                  const int64_t stride[4], int64_t *extent)
+{
+    int64_t last = 0, bytes = 0;
+    *extent = 0;
+    for (int a = 0; a < 4; a++) {
+        if (tensor->size[a] == 0) {
+            return CLATTN_OK;
+        }
+        if (!clattn__mul_add(stride[a], tensor->size[a] - 1, last, &last)) {
+            return clattn__refuse("%s: args.%s does not fit 64-bit sizes", want->op, want->field);
+        }
+    }
+    *extent = last + 1;
+    size_t there = 0;
+    TRY(CL(clGetMemObjectInfo, tensor->mem, CL_MEM_SIZE, sizeof there, &there, NULL));
+    if (last > INT64_MAX / 16 || tensor->offset > INT64_MAX / 16) {
+        return clattn__refuse("%s: args.%s does not fit 64-bit sizes", want->op, want->field);
+    }
+    bytes = (tensor->offset + last + 1) * (int64_t)clattn_type_size(tensor->type);
+    if ((uint64_t)bytes > there) {
+        return clattn__refuse("%s: args.%s reaches byte %lld of a buffer of %zu bytes", want->op,
+                              want->field, (long long)bytes, there);
+    }
+    if (want->output && !elements_are_distinct(tensor->size, stride)) {
+        return clattn__refuse("%s: args.%s is an output whose strides make elements coincide", want->op,
+                              want->field);
+    }
+    return CLATTN_OK;
+}
+
+clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor *tensor,
+                           struct clattn__view *out)
+{
+    memset(out, 0, sizeof *out);
+    if (!tensor->mem) {
+        int64_t elements = want->size[0] && want->size[1] && want->size[2] && want->size[3];
+        return want->optional || !elements
+                   ? CLATTN_OK
+                   : clattn__refuse("%s: args.%s is required", want->op, want->field);
+    }
+    if ((unsigned)tensor->type >= TYPES || !(want->types & 1u << tensor->type)) {
+        char list[64] = "";
+        for (int t = 0; t < TYPES; t++) {
+            if (want->types & 1u << t) {
+                snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", list[0] ? " or " : "",
+                         types[t].name);
+            }
+        }
+        return clattn__refuse("%s: args.%s.type is %s, must be %s", want->op, want->field,
+                              clattn_type_name(tensor->type), list);
+    }
+    if (tensor->offset < 0) {
+        return clattn__refuse("%s: args.%s.offset is %lld, must not be negative", want->op, want->field,
+                              (long long)tensor->offset);
+    }
+    int64_t stride[4];
+    TRY(check_sizes(want, tensor));
+    clattn__strides(tensor, stride);
+    TRY(check_strides(want, tensor, stride));
+    TRY(check_extent(want, tensor, stride, &out->extent));
+    out->mem = tensor->mem;
+    out->type = tensor->type;
+    out->at[0] = tensor->offset;
+    for (int a = 0; a < 3; a++) {
+        out->at[a + 1] = tensor->size[a] == 1 ? 0 : stride[a];
+    }
+    return CLATTN_OK;
+}
+
+clattn_status clattn__no_overlap(const char *op, const char *output_name, const struct clattn__view *output,
+                                 const char *input_name, const struct clattn__view *input)
+{
+    if (!output->mem || output->mem != input->mem || !output->extent || !input->extent) {
+        return CLATTN_OK;
+    }
+    const size_t output_bytes = clattn_type_size(output->type), input_bytes = clattn_type_size(input->type);
+    const uint64_t o0 = (uint64_t)output->at[0] * output_bytes, i0 = (uint64_t)input->at[0] * input_bytes;
+    const uint64_t o1 = o0 + (uint64_t)output->extent * output_bytes;
+    const uint64_t i1 = i0 + (uint64_t)input->extent * input_bytes;
+    if (o1 <= i0 || i1 <= o0) {
+        return CLATTN_OK;
+    }
+    return clattn__refuse("%s: args.%s overlaps args.%s", op, output_name, input_name);
+}
+
+struct clattn__view clattn__dense_view(cl_mem mem, int64_t offset, const int64_t size[4], clattn_type type)
+{
+    const struct clattn__view view = {
+        .mem = mem,
+        .at = {offset, size[1] * size[2] * size[3], size[2] * size[3], size[3]},
+        .extent = size[0] * size[1] * size[2] * size[3],
+        .type = type,
+    };
+    return view;
+}

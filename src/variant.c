@@ -1,0 +1,185 @@
+#include "variant.h"
+
+#include "op.h"
+#include "program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool clattn__names_variant(const char *text, const struct clattn__variant *variant)
+{
+    const char *slash = strchr(variant->name, '/');
+    return !strcmp(text, variant->name) || (slash && !strcmp(text, slash + 1));
+}
+
+int clattn__param(const struct clattn__variant *variant, const int *params, const char *name)
+{
+    for (int i = 0; i < CLATTN__MAX_PARAMS && variant->params[i].name; i++) {
+        if (!strcmp(variant->params[i].name, name)) {
+            return params[i];
+        }
+    }
+    return 0;
+}
+
+static void default_params(const struct clattn__variant *variant, int params[CLATTN__MAX_PARAMS])
+{
+    for (int i = 0; i < CLATTN__MAX_PARAMS; i++) {
+        params[i] = variant->params[i].value;
+    }
+}
+
+static bool fits(const clattn_context *context, const struct clattn__variant *variant, const void *desc,
+                 const int *params, char reason[CLATTN__REASON_BYTES])
+{
+    reason[0] = '\0';
+    return !variant->fits || variant->fits(&context->facts, desc, params, reason);
+}
+
+void clattn__report_variants(clattn_context *context, const struct clattn__family *family, const void *desc,
+                             clattn_variant_report *report, void *user)
+{
+    for (size_t i = 0; i < family->count; i++) {
+        char reason[CLATTN__REASON_BYTES];
+        int params[CLATTN__MAX_PARAMS];
+        default_params(&family->variants[i], params);
+        const bool ok = fits(context, &family->variants[i], desc, params, reason);
+        report(user, family->variants[i].name, ok ? NULL : reason);
+    }
+}
+
+static clattn_status try_variant(clattn_context *context, const struct clattn__family *family,
+                                 const struct clattn__variant *variant, const int *params,
+                                 const void *desc, clattn_op **out)
+{
+    clattn_op *op = calloc(1, family->op_bytes);
+    if (!op) {
+        return clattn__out_of_memory();
+    }
+    clattn__mutex_init(&op->lock);
+    op->context = context;
+    op->family = family;
+    op->variant = variant;
+    memcpy(op->params, params, sizeof op->params);
+    const clattn_status status = family->build(op, desc);
+    if (status != CLATTN_OK) {
+        clattn_op_destroy(op);
+        return status;
+    }
+    *out = op;
+    return CLATTN_OK;
+}
+
+static clattn_status refuse_name(const struct clattn__family *family, const char *kernel)
+{
+    char list[512] = "";
+    for (size_t i = 0; i < family->count; i++) {
+        const size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", family->variants[i].name);
+    }
+    return clattn__refuse("%s: kernel '%s' is not one of %s", family->op, kernel, list);
+}
+
+clattn_status clattn__op_create(clattn_context *context, const struct clattn__family *family,
+                                const void *desc, const char *kernel, clattn_op **out)
+{
+    char reasons[3500] = "";
+    clattn_status worst = CLATTN_ERR_UNSUPPORTED;
+    bool named = false;
+    for (size_t i = 0; i < family->count; i++) {
+        const struct clattn__variant *variant = &family->variants[i];
+        if (kernel && !clattn__names_variant(kernel, variant)) {
+            continue;
+        }
+        named = true;
+        char refusal[CLATTN__REASON_BYTES];
+        const char *reason = refusal;
+        int params[CLATTN__MAX_PARAMS];
+        default_params(variant, params);
+        if (fits(context, variant, desc, params, refusal)) {
+            const clattn_status status = try_variant(context, family, variant, params, desc, out);
+            if (status == CLATTN_OK) {
+                clattn__log(context, "%s: chose %s", family->op, clattn_op_kernel(*out));
+                return CLATTN_OK;
+            }
+            worst = status;
+            reason = clattn_error();
+            if (status == CLATTN_ERR_MEMORY) {
+                return status;
+            }
+        }
+        clattn__log(context, "%s: not %s: %s", family->op, variant->name, reason);
+        const size_t used = strlen(reasons);
+        snprintf(reasons + used, sizeof reasons - used, "%s%s: %s", used ? "; " : "", variant->name, reason);
+    }
+    if (kernel && !named) {
+        return refuse_name(family, kernel);
+    }
+    return clattn__fail(worst, "%s: no kernel serves this: %s", family->op, reasons);
+}
+
+/* ---- Building all at once -------------------------------------------------- */
+
+struct warm {
+    clattn_context *context;
+    const struct clattn__family *family;
+    void (*report)(void *user, const clattn_build *build);
+    void *user;
+    clattn_status status; /* first failure */
+    char error[4096];
+};
+
+static void warm_one(struct warm *warm, const void *desc, const struct clattn__variant *variant)
+{
+    char reason[CLATTN__REASON_BYTES];
+    int params[CLATTN__MAX_PARAMS];
+    clattn_op *op = NULL;
+    default_params(variant, params);
+    if (!fits(warm->context, variant, desc, params, reason)) {
+        return;
+    }
+    const double start = clattn__now_ms();
+    const clattn_status status = try_variant(warm->context, warm->family, variant, params, desc, &op);
+    if (status != CLATTN_OK) {
+        clattn__log(warm->context, "%s: not %s: %s", warm->family->op, variant->name, clattn_error());
+        if (warm->status == CLATTN_OK) {
+            warm->status = status;
+            snprintf(warm->error, sizeof warm->error, "%s: %s", variant->name, clattn_error());
+        }
+        return;
+    }
+    clattn_build build = {.kernel = clattn_op_kernel(op)};
+    build.compile_ms = build.load_ms = clattn__now_ms() - start;
+    if (op->kernel) {
+        clattn__kernel_build(warm->context, op->kernel, &build);
+    }
+    if (warm->report) {
+        warm->report(warm->user, &build);
+    }
+    clattn_op_destroy(op);
+}
+
+static void warm_visit(void *user, const void *desc)
+{
+    struct warm *warm = user;
+    for (size_t i = 0; i < warm->family->count; i++) {
+        warm_one(warm, desc, &warm->family->variants[i]);
+    }
+}
+
+clattn_status clattn_context_warm(clattn_context *context,
+                                  void (*report)(void *user, const clattn_build *build), void *user)
+{
+    static const struct clattn__family *const families[] = {&clattn__attention_family,
+                                                            &clattn__project_family};
+    if (!context) {
+        return clattn__refuse("warm: context is NULL");
+    }
+    struct warm warm = {.context = context, .report = report, .user = user};
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        warm.family = families[i];
+        families[i]->usual(warm_visit, &warm);
+    }
+    return warm.status == CLATTN_OK ? CLATTN_OK : clattn__fail(warm.status, "%s", warm.error);
+}

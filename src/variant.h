@@ -1,0 +1,55 @@
+/* The registry: which kernel serves a device and a descriptor, with which parameters. */
+#ifndef CLATTN_VARIANT_H
+#define CLATTN_VARIANT_H
+
+#include "context_internal.h"
+
+enum { CLATTN__MAX_PARAMS = 6, CLATTN__MAX_CANDIDATES = 8, CLATTN__REASON_BYTES = 200 };
+
+/* A tunable number, given to the kernel as -DNAME=value. */
+struct clattn__param {
+    const char *name;
+    int value; /* default */
+};
+
+/* Rows are ordered best first; the last, the plain one, always fits. */
+struct clattn__variant {
+    const char *name; /* "attention/tiled": kernel attention_tiled in attention/tiled.cl */
+    bool library;     /* computed by a library instead: no .cl file */
+    /* Whether it serves the descriptor on this device; writes its reason for refusing. */
+    bool (*fits)(const clattn_device_facts *facts, const void *desc, const int *params,
+                 char reason[CLATTN__REASON_BYTES]);
+    struct clattn__param params[CLATTN__MAX_PARAMS]; /* until a name is NULL */
+    /* Work-items for an extent of {rows, heads or columns, batch}. */
+    void (*geometry)(const int *params, const int64_t extent[3], size_t global[3], size_t local[3]);
+};
+
+struct clattn__family {
+    const char *op; /* "attention" */
+    const struct clattn__variant *variants;
+    size_t count;
+    size_t op_bytes;                           /* of the struct that begins with a clattn_op */
+    clattn_status (*build)(clattn_op *op, const void *desc); /* compiles what op->variant needs */
+    void (*release)(clattn_op *op);            /* of what build made, also when it failed midway */
+    /* Calls visit for each descriptor that clattn_context_warm should build; stops when it fails. */
+    void (*usual)(void (*visit)(void *user, const void *desc), void *user);
+};
+
+extern const struct clattn__family clattn__attention_family;
+extern const struct clattn__family clattn__project_family;
+
+/* Makes an op of the first variant that fits and builds.  kernel forces one by name. */
+clattn_status clattn__op_create(clattn_context *context, const struct clattn__family *family,
+                                const void *desc, const char *kernel, clattn_op **out);
+
+/* Reports every variant with its reason for refusing. */
+void clattn__report_variants(clattn_context *context, const struct clattn__family *family, const void *desc,
+                             clattn_variant_report *report, void *user);
+
+/* Whether text names the variant: "attention/tiled" or "tiled". */
+bool clattn__names_variant(const char *text, const struct clattn__variant *variant);
+
+/* value of the named parameter of a variant */
+int clattn__param(const struct clattn__variant *variant, const int *params, const char *name);
+
+#endif /* CLATTN_VARIANT_H */

@@ -1,0 +1,62 @@
+/* Every variant x every case against the reference: what `clattn check` and the tests run. */
+#ifndef CHECK_CHECK_H
+#define CHECK_CHECK_H
+
+#include "case.h"
+
+struct check {
+    clattn_context *context;
+    cl_command_queue queue;
+};
+
+enum check_outcome { CHECK_PASSED, CHECK_FAILED, CHECK_SKIPPED };
+
+struct check_result {
+    enum check_outcome outcome;
+    char kernel[160]; /* that ran */
+    char why[600];    /* it failed, or was skipped */
+    double worst;     /* largest error as a share of what is allowed */
+};
+
+/* Runs the case with one variant; "" or NULL = the best that fits. */
+void check_run(const struct check *check, const struct test_case *c, const char *kernel,
+               struct check_result *result);
+
+/* Calls visit with the name of every variant of the case's op that can be forced. */
+void check_variants(const struct check *check, const struct test_case *c,
+                    void (*visit)(void *user, const char *kernel), void *user);
+
+/* A random case of the op as a line, the same for the same seed. */
+void check_random_line(const char *op, uint64_t seed, char *line, size_t bytes);
+
+/* The ops that have cases, until NULL. */
+extern const char *const check_ops[];
+
+/* The case files: "smoke", "ci", "full"; each holds lines.  NULL if there is none of that name. */
+const char *check_cases(const char *tier);
+
+/* ---- For the ops' own files ------------------------------------------------ */
+
+/* Compares a downloaded output with the reference: tolerance absolute + relative,
+ * NaN where the reference is NaN and nowhere else, canaries untouched.  False and the
+ * reason in result otherwise. */
+bool check_compare(struct check_result *result, const char *name, const struct buffer *got,
+                   const double *expected, double tolerance);
+
+/* Of an output: by its type, and f32 from narrow inputs must show f32 sums. */
+double check_tolerance(clattn_type in, clattn_type out);
+
+void check_fail(struct check_result *result, const char *format, ...);
+
+/* What an allocation or an OpenCL call of the test itself did. */
+bool check_step(struct check_result *result, bool ok, const char *what);
+
+struct clattn_op;
+void check_attention(const struct check *check, const struct test_case *c, const char *kernel,
+                     struct check_result *result);
+void check_project(const struct check *check, const struct test_case *c, const char *kernel,
+                   struct check_result *result);
+void check_mha(const struct check *check, const struct test_case *c, const char *kernel,
+               struct check_result *result);
+
+#endif /* CHECK_CHECK_H */

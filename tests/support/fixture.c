@@ -1,0 +1,86 @@
+#include "fixture.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct fixture fixture;
+
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void log_append(void *user, const char *text)
+{
+    struct log *log = user;
+    pthread_mutex_lock(&log_lock);
+    const size_t used = strlen(log->text);
+    snprintf(log->text + used, sizeof log->text - used, "%s\n", text);
+    log->messages++;
+    pthread_mutex_unlock(&log_lock);
+}
+
+cl_command_queue queue_make(const clattn_context *context)
+{
+    cl_int code;
+    const cl_command_queue queue =
+        clCreateCommandQueue(clattn_context_cl(context), clattn_context_device(context), 0, &code);
+    ck_assert_int_eq(code, CL_SUCCESS);
+    return queue;
+}
+
+void fixture_open_directory(void)
+{
+    memset(&fixture, 0, sizeof fixture);
+    directory_make(fixture.directory);
+}
+
+void fixture_close_directory(void) { directory_remove(fixture.directory); }
+
+void fixture_open(void)
+{
+    fixture_open_directory();
+    const clattn_context_desc desc = {.log = log_append, .user = &fixture.log};
+    assert_ok(clattn_context_create(&desc, &fixture.context));
+    fixture.queue = queue_make(fixture.context);
+}
+
+void fixture_close(void)
+{
+    clReleaseCommandQueue(fixture.queue);
+    clattn_context_destroy(fixture.context);
+    fixture_close_directory();
+}
+
+int suite_run(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* In a child: drivers do not survive a fork, and each test is one. */
+static bool there_is_a_device(void)
+{
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child == 0) {
+        size_t count = 0;
+        _exit(clattn_device_list(NULL, 0, &count) == CLATTN_OK && count > 0 ? 0 : 1);
+    }
+    int state = 0;
+    return child > 0 && waitpid(child, &state, 0) == child && WIFEXITED(state) && WEXITSTATUS(state) == 0;
+}
+
+int suite_run_on_device(Suite *suite)
+{
+    enum { SKIPPED = 77 };
+    if (!there_is_a_device()) {
+        srunner_free(srunner_create(suite));
+        fprintf(stderr, "SKIPPED: there is no OpenCL device\n");
+        return SKIPPED;
+    }
+    return suite_run(suite);
+}

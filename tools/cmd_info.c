@@ -1,0 +1,230 @@
+/* clattn info: devices, what was found out about them, kernels chosen and refused. */
+#include "commands.h"
+#include "message.h"
+#include "report.h"
+#include "session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct info_options {
+    common_options common;
+} info_options;
+
+static const command_line line = {
+    .usage = "clattn info [options]",
+    .about =
+        "Lists the OpenCL devices of this machine (or the one of --device), what was found out\n"
+        "about each, and for a few usual operations the kernel that would be chosen, with the\n"
+        "reason why others would not.",
+    .examples = "  clattn info\n"
+                "  clattn info --device pocl --json\n",
+};
+
+/* ---- Operations asked about ----------------------------------------------------------- */
+
+static clattn_status ask_attention(clattn_context *context, const clattn_attention_desc *desc,
+                                   clattn_variant_report *report, void *user)
+{
+    return clattn_attention_variants(context, desc, report, user);
+}
+
+static clattn_status attention_f32(clattn_context *context, clattn_variant_report *report,
+                                   void *user)
+{
+    const clattn_attention_desc desc = {
+        .head_dim = 64, .query_heads = 8, .type = CLATTN_F32, .out_type = CLATTN_F32};
+    return ask_attention(context, &desc, report, user);
+}
+
+static clattn_status attention_f16(clattn_context *context, clattn_variant_report *report,
+                                   void *user)
+{
+    const clattn_attention_desc desc = {.head_dim = 64,
+                                        .query_heads = 8,
+                                        .type = CLATTN_F16,
+                                        .out_type = CLATTN_F16,
+                                        .causal = true};
+    return ask_attention(context, &desc, report, user);
+}
+
+static clattn_status project_f32(clattn_context *context, clattn_variant_report *report, void *user)
+{
+    const clattn_project_desc desc = {
+        .in_dim = 512, .out_dim = 512, .type = CLATTN_F32, .out_type = CLATTN_F32};
+    return clattn_project_variants(context, &desc, report, user);
+}
+
+static const struct question {
+    const char *name;
+    clattn_status (*ask)(clattn_context *context, clattn_variant_report *report, void *user);
+} questions[] = {
+    {"attention, f32, head size 64", attention_f32},
+    {"attention, f16, head size 64, causal", attention_f16},
+    {"project, f32, 512 to 512", project_f32},
+};
+enum { QUESTIONS = sizeof questions / sizeof questions[0] };
+
+/* ---- Facts ------------------------------------------------------------------------------ */
+
+static const char *type_name(cl_device_type type)
+{
+    return type & CL_DEVICE_TYPE_GPU           ? "GPU"
+           : type & CL_DEVICE_TYPE_CPU         ? "CPU"
+           : type & CL_DEVICE_TYPE_ACCELERATOR ? "accelerator"
+                                               : "other";
+}
+
+static void add_facts(cJSON *json, const clattn_device_facts *f)
+{
+    cJSON_AddStringToObject(json, "name", f->name);
+    cJSON_AddStringToObject(json, "vendor", f->vendor);
+    cJSON_AddStringToObject(json, "platform", f->platform);
+    cJSON_AddStringToObject(json, "platform_version", f->platform_version);
+    cJSON_AddStringToObject(json, "driver", f->driver);
+    cJSON_AddStringToObject(json, "type", type_name(f->type));
+    cJSON_AddNumberToObject(json, "vendor_id", f->vendor_id);
+    cJSON_AddNumberToObject(json, "compute_units", f->compute_units);
+    cJSON_AddNumberToObject(json, "vector_width", f->vector_width);
+    cJSON_AddNumberToObject(json, "max_work_group", (double)f->max_work_group);
+    cJSON_AddNumberToObject(json, "local_bytes", (double)f->local_bytes);
+    cJSON_AddBoolToObject(json, "local_dedicated", f->local_dedicated);
+    cJSON_AddNumberToObject(json, "global_bytes", (double)f->global_bytes);
+    cJSON_AddNumberToObject(json, "max_alloc_bytes", (double)f->max_alloc_bytes);
+    cJSON_AddBoolToObject(json, "unified_memory", f->unified_memory);
+    cJSON_AddBoolToObject(json, "fp16", f->fp16);
+}
+
+static void print_facts(const clattn_device_facts *f)
+{
+    printf("  %-16s%s, %s\n", "platform", f->platform, f->platform_version);
+    printf("  %-16s%s, driver %s\n", "vendor", f->vendor, f->driver);
+    printf("  %-16s%s, %d compute units, float vectors of %d, work-groups up to %zu\n", "type",
+           type_name(f->type), f->compute_units, f->vector_width, f->max_work_group);
+    printf("  %-16s%.1f GiB%s, buffers up to %.1f GiB; local %.0f KiB, %s\n", "memory",
+           (double)f->global_bytes / 0x1p30, f->unified_memory ? " shared with the host" : "",
+           (double)f->max_alloc_bytes / 0x1p30, (double)f->local_bytes / 0x1p10,
+           f->local_dedicated ? "dedicated" : "in ordinary memory");
+    printf("  %-16s%s\n", "fp16 arithmetic", f->fp16 ? "yes" : "no (f16 storage works everywhere)");
+}
+
+/* ---- Kernels ------------------------------------------------------------------------------ */
+
+/* Variants come best first: the first that is not refused is the one chosen. */
+typedef struct listing {
+    cJSON *variants; /* NULL = text */
+    bool chosen;
+} listing;
+
+static void list_variant(void *user, const char *kernel, const char *refusal)
+{
+    listing *list = user;
+    const char *state = refusal ? "refused" : list->chosen ? "fits" : "chosen";
+    list->chosen = list->chosen || !refusal;
+    if (!list->variants) {
+        printf("    %-8s %s%s%s\n", state, kernel, refusal ? ": " : "", refusal ? refusal : "");
+        return;
+    }
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "kernel", kernel);
+    cJSON_AddStringToObject(json, "state", state);
+    if (refusal) {
+        cJSON_AddStringToObject(json, "reason", refusal);
+    }
+    cJSON_AddItemToArray(list->variants, json);
+}
+
+static bool list_kernels(clattn_context *context, cJSON *device)
+{
+    cJSON *ops = device ? cJSON_AddArrayToObject(device, "ops") : NULL;
+    for (int i = 0; i < QUESTIONS; i++) {
+        listing list = {NULL, false};
+        if (device) {
+            cJSON *op = cJSON_CreateObject();
+            cJSON_AddStringToObject(op, "op", questions[i].name);
+            list.variants = cJSON_AddArrayToObject(op, "kernels");
+            cJSON_AddItemToArray(ops, op);
+        } else {
+            printf("  %s\n", questions[i].name);
+        }
+        if (questions[i].ask(context, list_variant, &list) != CLATTN_OK) {
+            fail("%s: %s", questions[i].name, clattn_error());
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Devices -------------------------------------------------------------------------------- */
+
+static bool show_device(const info_options *options, cl_device_id id, size_t number, cJSON *list)
+{
+    session s;
+    if (!session_open(&s, &options->common, id, NULL)) {
+        return false;
+    }
+    cJSON *device = NULL;
+    if (list) {
+        device = cJSON_CreateObject();
+        cJSON_AddNumberToObject(device, "number", (double)number);
+        add_facts(device, s.facts);
+        cJSON_AddItemToArray(list, device);
+    } else {
+        printf("%s%zu: %s\n", number ? "\n" : "", number, s.facts->name);
+        print_facts(s.facts);
+    }
+    const bool done = list_kernels(s.context, device);
+    session_close(&s);
+    return done;
+}
+
+/* All devices, or the wanted one; a broken one does not hide the others. */
+static bool show_devices(const info_options *options, const cl_device_id *ids, size_t count,
+                         cl_device_id wanted, cJSON *list)
+{
+    bool done = true;
+    for (size_t i = 0; i < count; i++) {
+        if (!wanted || ids[i] == wanted) {
+            done = show_device(options, ids[i], i, list) && done;
+        }
+    }
+    return done;
+}
+
+int cmd_info(int argc, char **argv)
+{
+    info_options options = {.common = {NULL, false, false, false}};
+    int status;
+    if (!options_parse(&line, argc, argv, &options, &status)) {
+        return status;
+    }
+
+    cl_device_id wanted;
+    size_t count = 0;
+    if (!session_find(&options.common, &wanted)) {
+        return EXIT_FAILED;
+    }
+    if (clattn_device_list(NULL, 0, &count) != CLATTN_OK) {
+        return fail("listing devices: %s", clattn_error());
+    }
+    cl_device_id *ids = calloc(count ? count : 1, sizeof *ids);
+    if (!ids) {
+        return fail("out of memory");
+    }
+    bool done = clattn_device_list(ids, count, &count) == CLATTN_OK;
+    if (!done) {
+        fail("listing devices: %s", clattn_error());
+    }
+
+    cJSON *root = options.common.json ? cJSON_CreateObject() : NULL;
+    cJSON *list = root ? cJSON_AddArrayToObject(root, "devices") : NULL;
+    if (done) {
+        done = show_devices(&options, ids, count, options.common.device ? wanted : NULL, list);
+    }
+    if (root) {
+        done = report_print(root) && done;
+    }
+    free(ids);
+    return done ? EXIT_DONE : EXIT_FAILED;
+}

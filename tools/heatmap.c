@@ -1,0 +1,375 @@
+#include "heatmap.h"
+
+#include <cairo/cairo.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_CELLS = 256, /* of one side of a tile; more rows or keys than that share a cell */
+    MAX_CELL = 28,   /* pixels */
+    MIN_TILE = 44,   /* pixels, so that "head 123" fits above */
+    GAP = 22,        /* between tiles, with the head's label */
+    MARGIN = 16,
+    FONT = 11,
+    LINE = 16,       /* of text */
+    LABEL_STEP = 13, /* pixels between labels of an axis, at least */
+    LEGEND = 96,     /* width of the colour bar with its numbers */
+    TITLE_LINES = 3
+};
+
+/* What the picture's parts measure, in cells and in pixels. */
+typedef struct layout {
+    int64_t heads, queries, keys;
+    int columns, rows;            /* of tiles */
+    int cells_down, cells_across; /* of one tile */
+    int cell_height, cell_width;  /* pixels */
+    int tile_height, tile_width;
+    int left, top;     /* of the first tile */
+    int width, height; /* of the picture */
+} layout;
+
+/* ---- Colour: viridis (Smith and van der Walt 2015), even to the eye and safe for the
+ * colour-blind, from nine points of its curve ------------------------------------------ */
+
+static uint32_t colour(double x)
+{
+    static const unsigned char points[9][3] = {
+        {0x44, 0x01, 0x54}, {0x47, 0x2d, 0x7b}, {0x3b, 0x52, 0x8b},
+        {0x2c, 0x72, 0x8e}, {0x21, 0x91, 0x8c}, {0x28, 0xae, 0x80},
+        {0x5e, 0xc9, 0x62}, {0xad, 0xdc, 0x30}, {0xfd, 0xe7, 0x25}};
+    if (isnan(x)) {
+        return 0xffb0b0b0u; /* grey is nowhere on the scale */
+    }
+    const double place = fmin(fmax(x, 0), 1) * 8;
+    const int i = place >= 8 ? 7 : (int)place;
+    uint32_t rgb = 0xff;
+    for (int c = 0; c < 3; c++) {
+        const double value = points[i][c] + (place - i) * (points[i + 1][c] - points[i][c]);
+        rgb = rgb << 8 | (uint32_t)lround(value);
+    }
+    return rgb;
+}
+
+/* ---- Cells ----------------------------------------------------------------------------- */
+
+/* Where cell i of n begins among count rows or keys. */
+static int64_t cell_start(int64_t i, int64_t n, int64_t count) { return i * count / n; }
+
+/* One cell: the mass of its keys, the mean of its queries, so that a row still sums to 1. */
+static double cell_value(const heatmap *map, const layout *l, int64_t head, int down, int across)
+{
+    const float *weights = map->weights->data;
+    const int64_t first_row = cell_start(down, l->cells_down, l->queries);
+    const int64_t end_row = cell_start(down + 1, l->cells_down, l->queries);
+    const int64_t first_key = cell_start(across, l->cells_across, l->keys);
+    const int64_t end_key = cell_start(across + 1, l->cells_across, l->keys);
+    double sum = 0;
+    for (int64_t i = first_row; i < end_row; i++) {
+        for (int64_t j = first_key; j < end_key; j++) {
+            sum += weights[(head * l->queries + i) * l->keys + j];
+        }
+    }
+    return sum / (double)(end_row - first_row);
+}
+
+static double *make_cells(const heatmap *map, const layout *l, double *most)
+{
+    const size_t count = (size_t)l->heads * (size_t)l->cells_down * (size_t)l->cells_across;
+    double *cells = malloc(count * sizeof *cells), *to = cells;
+    *most = 0;
+    for (int64_t h = 0; h < l->heads && cells; h++) {
+        for (int down = 0; down < l->cells_down; down++) {
+            for (int across = 0; across < l->cells_across; across++) {
+                *to = cell_value(map, l, h, down, across);
+                *most = fmax(*most, *to++); /* fmax passes NaN over */
+            }
+        }
+    }
+    if (*most == 0) {
+        *most = 1;
+    }
+    return cells;
+}
+
+/* ---- Text ---------------------------------------------------------------------------------- */
+
+static void use_font(cairo_t *cr, cairo_font_weight_t weight)
+{
+    cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL, weight);
+    cairo_set_font_size(cr, FONT);
+    cairo_set_source_rgb(cr, 0.1, 0.1, 0.1);
+}
+
+static double text_width(cairo_t *cr, const char *text)
+{
+    cairo_text_extents_t extents;
+    cairo_text_extents(cr, text, &extents);
+    return extents.x_advance;
+}
+
+static void put_text(cairo_t *cr, double x, double y, const char *text)
+{
+    cairo_move_to(cr, x, y);
+    cairo_show_text(cr, text);
+}
+
+static void write_title(const heatmap *map, const layout *l, char title[TITLE_LINES][128])
+{
+    snprintf(title[0], sizeof title[0], "Attention weights after softmax, %s",
+             l->heads == 1 ? "1 head" : "by head");
+    if (map->batch > 1) {
+        snprintf(title[0], sizeof title[0],
+                 "Attention weights after softmax, by head; batch 0 of %" PRId64, map->batch);
+    }
+    snprintf(title[1], sizeof title[1], "down: queries (%" PRId64 "), across: keys (%" PRId64 ")",
+             l->queries, l->keys);
+    title[2][0] = '\0';
+    if (l->cells_down < l->queries || l->cells_across < l->keys) {
+        snprintf(title[2], sizeof title[2],
+                 "binned to %d x %d cells: sum over keys, mean over queries", l->cells_down,
+                 l->cells_across);
+    }
+}
+
+static void axis_label(const heatmap *map, bool queries, int64_t index, char label[LABEL_BYTES])
+{
+    if (map->tokens && (!queries || map->label_queries)) {
+        tokens_label(map->tokens->lines[index], label);
+    } else {
+        snprintf(label, LABEL_BYTES, "%" PRId64, index);
+    }
+}
+
+/* Every how many cells a label has room. */
+static int label_every(int cell) { return (LABEL_STEP + cell - 1) / cell; }
+
+static int widest_label(cairo_t *cr, const heatmap *map, const layout *l, bool queries)
+{
+    const int cells = queries ? l->cells_down : l->cells_across;
+    const int every = label_every(queries ? l->cell_height : l->cell_width);
+    double widest = 0;
+    for (int i = 0; i < cells; i += every) {
+        char label[LABEL_BYTES];
+        axis_label(map, queries, cell_start(i, cells, queries ? l->queries : l->keys), label);
+        widest = fmax(widest, text_width(cr, label));
+    }
+    return (int)ceil(widest) + 6;
+}
+
+/* ---- Layout ------------------------------------------------------------------------------------
+ */
+
+static int at_most(int64_t x, int most) { return x < most ? (int)x : most; }
+static int at_least(int x, int least) { return x > least ? x : least; }
+
+static void plan_tiles(const heatmap *map, layout *l)
+{
+    const int64_t *shape = map->weights->shape;
+    *l = (layout){.heads = shape[1], .queries = shape[2], .keys = shape[3]};
+    l->columns = (int)ceil(sqrt((double)l->heads));
+    l->rows = (int)((l->heads + l->columns - 1) / l->columns);
+    const int side = at_least(at_most(2560 / l->columns, 320), 64); /* many heads, smaller tiles */
+    l->cells_down = at_most(l->queries, at_most(side, MAX_CELLS));
+    l->cells_across = at_most(l->keys, at_most(side, MAX_CELLS));
+    l->cell_height = at_most(side / l->cells_down, MAX_CELL);
+    l->cell_width = at_most(side / l->cells_across, MAX_CELL);
+    l->tile_height = l->cells_down * l->cell_height;
+    l->tile_width = l->cells_across * l->cell_width;
+}
+
+static int tile_x(const layout *l, int64_t head)
+{
+    return l->left + (int)(head % l->columns) * (at_least(l->tile_width, MIN_TILE) + GAP);
+}
+
+static int tile_y(const layout *l, int64_t head)
+{
+    return l->top + (int)(head / l->columns) * (l->tile_height + GAP + LINE / 2);
+}
+
+/* Needs a font to measure with. */
+static void plan_picture(cairo_t *cr, const heatmap *map, layout *l)
+{
+    char title[TITLE_LINES][128];
+    write_title(map, l, title);
+    l->left = MARGIN + widest_label(cr, map, l, true);
+    l->top = MARGIN + (TITLE_LINES + 1) * LINE + 4;
+    const int tiles = tile_x(l, l->columns - 1) + at_least(l->tile_width, MIN_TILE);
+    l->width = tiles + GAP + LEGEND + MARGIN;
+    for (int i = 0; i < TITLE_LINES; i++) {
+        l->width = at_least(l->width, (int)ceil(text_width(cr, title[i])) + 2 * MARGIN);
+    }
+    l->height = tile_y(l, l->heads - 1) + l->tile_height + widest_label(cr, map, l, false) + MARGIN;
+    l->height = at_least(l->height, l->top + 120 + MARGIN); /* the legend */
+}
+
+/* ---- Drawing
+ * ------------------------------------------------------------------------------------- */
+
+/* Straight into the pixels: there may be millions of cells. */
+static void fill(cairo_surface_t *surface, int x, int y, int width, int height, uint32_t pixel)
+{
+    unsigned char *data = cairo_image_surface_get_data(surface);
+    const int stride = cairo_image_surface_get_stride(surface);
+    for (int row = y; row < y + height; row++) {
+        for (int column = x; column < x + width; column++) {
+            memcpy(data + (size_t)row * (size_t)stride + (size_t)column * 4, &pixel, 4);
+        }
+    }
+}
+
+static void fill_tiles(cairo_surface_t *surface, const layout *l, const double *cells, double most)
+{
+    for (int64_t h = 0; h < l->heads; h++) {
+        const int x = tile_x(l, h), y = tile_y(l, h);
+        for (int down = 0; down < l->cells_down; down++) {
+            for (int across = 0; across < l->cells_across; across++) {
+                fill(surface, x + across * l->cell_width, y + down * l->cell_height, l->cell_width,
+                     l->cell_height, colour(*cells++ / most));
+            }
+        }
+    }
+}
+
+enum { BAR_WIDTH = 14, BAR_HEIGHT = 100 };
+
+static int legend_x(const layout *l)
+{
+    return tile_x(l, l->columns - 1) + at_least(l->tile_width, MIN_TILE) + GAP;
+}
+
+static void fill_legend(cairo_surface_t *surface, const layout *l)
+{
+    for (int i = 0; i < BAR_HEIGHT; i++) {
+        fill(surface, legend_x(l), l->top + i, BAR_WIDTH, 1,
+             colour(1 - i / (double)(BAR_HEIGHT - 1)));
+    }
+}
+
+static void frame(cairo_t *cr, int x, int y, int width, int height)
+{
+    cairo_rectangle(cr, x - 0.5, y - 0.5, width + 1, height + 1);
+    cairo_stroke(cr);
+}
+
+static void draw_legend(cairo_t *cr, const layout *l, double most)
+{
+    const int x = legend_x(l);
+    frame(cr, x, l->top, BAR_WIDTH, BAR_HEIGHT);
+    put_text(cr, x, l->top - 7, "weight");
+    for (int i = 0; i <= 2; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%.3g", most * (2 - i) / 2);
+        put_text(cr, x + BAR_WIDTH + 5, l->top + BAR_HEIGHT * i / 2.0 + FONT / 3.0, text);
+    }
+}
+
+static void draw_query_labels(cairo_t *cr, const heatmap *map, const layout *l, int64_t head)
+{
+    const int every = label_every(l->cell_height);
+    for (int i = 0; i < l->cells_down; i += every) {
+        char label[LABEL_BYTES];
+        axis_label(map, true, cell_start(i, l->cells_down, l->queries), label);
+        put_text(cr, tile_x(l, head) - 5 - text_width(cr, label),
+                 tile_y(l, head) + (i + 0.5) * l->cell_height + FONT / 3.0, label);
+    }
+}
+
+static void draw_key_labels(cairo_t *cr, const heatmap *map, const layout *l, int64_t head)
+{
+    const int every = label_every(l->cell_width);
+    for (int i = 0; i < l->cells_across; i += every) {
+        char label[LABEL_BYTES];
+        axis_label(map, false, cell_start(i, l->cells_across, l->keys), label);
+        cairo_save(cr); /* turned to read upwards, ending at the axis */
+        cairo_translate(cr, tile_x(l, head) + (i + 0.5) * l->cell_width + FONT / 3.0,
+                        tile_y(l, head) + l->tile_height + 5 + text_width(cr, label));
+        cairo_rotate(cr, -1.5707963267948966);
+        put_text(cr, 0, 0, label);
+        cairo_restore(cr);
+    }
+}
+
+static void draw_text(cairo_t *cr, const heatmap *map, const layout *l, double most)
+{
+    char title[TITLE_LINES][128];
+    write_title(map, l, title);
+    cairo_set_line_width(cr, 1);
+    for (int i = 0; i < TITLE_LINES; i++) {
+        use_font(cr, i ? CAIRO_FONT_WEIGHT_NORMAL : CAIRO_FONT_WEIGHT_BOLD);
+        put_text(cr, MARGIN, MARGIN + FONT + i * LINE, title[i]);
+    }
+    for (int64_t h = 0; h < l->heads; h++) {
+        char label[32];
+        snprintf(label, sizeof label, "head %" PRId64, h);
+        use_font(cr, CAIRO_FONT_WEIGHT_BOLD);
+        put_text(cr, tile_x(l, h), tile_y(l, h) - 6, label);
+        use_font(cr, CAIRO_FONT_WEIGHT_NORMAL);
+        frame(cr, tile_x(l, h), tile_y(l, h), l->tile_width, l->tile_height);
+        if (h % l->columns ==
+            0) { /* tiles share their axes: the leftmost and the lowest have labels */
+            draw_query_labels(cr, map, l, h);
+        }
+        if (h + l->columns >= l->heads) {
+            draw_key_labels(cr, map, l, h);
+        }
+    }
+    draw_legend(cr, l, most);
+}
+
+/* ---- All of it
+ * --------------------------------------------------------------------------------------- */
+
+static cairo_status_t write_bytes(void *file, const unsigned char *data, unsigned int length)
+{
+    return fwrite(data, 1, length, file) == length ? CAIRO_STATUS_SUCCESS
+                                                   : CAIRO_STATUS_WRITE_ERROR;
+}
+
+static void measure(const heatmap *map, layout *l)
+{
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, 1, 1);
+    cairo_t *cr = cairo_create(surface);
+    use_font(cr, CAIRO_FONT_WEIGHT_BOLD); /* the wider one */
+    plan_tiles(map, l);
+    plan_picture(cr, map, l);
+    cairo_destroy(cr);
+    cairo_surface_destroy(surface);
+}
+
+bool heatmap_write(FILE *file, const heatmap *map, reason *why)
+{
+    layout l;
+    double most;
+    measure(map, &l);
+    double *cells = make_cells(map, &l, &most);
+    if (!cells) {
+        return refuse(why, "out of memory");
+    }
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, l.width, l.height);
+    cairo_t *cr = cairo_create(surface);
+    cairo_set_source_rgb(cr, 1, 1, 1);
+    cairo_paint(cr);
+    cairo_surface_flush(surface);
+    cairo_status_t status = cairo_surface_status(surface);
+    if (status == CAIRO_STATUS_SUCCESS) {
+        fill_tiles(surface, &l, cells, most);
+        fill_legend(surface, &l);
+        cairo_surface_mark_dirty(surface);
+        draw_text(cr, map, &l, most);
+        status = cairo_status(cr);
+    }
+    if (status == CAIRO_STATUS_SUCCESS) {
+        status = cairo_surface_write_to_png_stream(surface, write_bytes, file);
+    }
+    if (status != CAIRO_STATUS_SUCCESS) {
+        refuse(why, "drawing %d x %d pixels: %s", l.width, l.height,
+               cairo_status_to_string(status));
+    }
+    cairo_destroy(cr);
+    cairo_surface_destroy(surface);
+    free(cells);
+    return status == CAIRO_STATUS_SUCCESS;
+}

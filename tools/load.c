@@ -1,0 +1,68 @@
+#include "load.h"
+#include "io_npy.h"
+#include "io_safetensors.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+FILE *file_open(const char *path, uint64_t *bytes, reason *why)
+{
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) { /* opening a pipe could wait for ever */
+        refuse(why, "not a regular file");
+        return NULL;
+    }
+    FILE *file = fopen(path, "rb");
+    if (!file || fstat(fileno(file), &info) != 0) {
+        refuse(why, "%s", strerror(errno));
+        if (file) {
+            fclose(file);
+        }
+        return NULL;
+    }
+    *bytes = (uint64_t)info.st_size;
+    return file;
+}
+
+bool file_read(FILE *file, void *to, size_t bytes, reason *why)
+{
+    if (fread(to, 1, bytes, file) == bytes) {
+        return true;
+    }
+    return ferror(file) ? refuse(why, "%s", strerror(errno)) : refuse(why, "truncated");
+}
+
+bool array_load(const char *path, array *out, reason *why)
+{
+    static const char suffix[] = ".safetensors";
+    const char *found = strstr(path, suffix);
+    const char *after = found ? found + strlen(suffix) : "";
+    const bool tensors = found && (*after == ':' || *after == '\0');
+    char name[4096];
+    const size_t length = tensors ? (size_t)(after - path) : strlen(path);
+    *out = (array){0};
+    if (length >= sizeof name) {
+        return refuse(why, "the file name is too long");
+    }
+    memcpy(name, path, length);
+    name[length] = '\0';
+
+    reason inner = {""};
+    uint64_t bytes = 0;
+    FILE *file = file_open(name, &bytes, &inner);
+    bool loaded = file != NULL;
+    if (file && tensors) {
+        loaded = safetensors_read(file, bytes, *after ? after + 1 : "", out, &inner);
+    } else if (file) {
+        loaded = npy_read(file, bytes, out, &inner);
+    }
+    if (file) {
+        fclose(file);
+    }
+    if (!loaded) {
+        array_free(out);
+        return refuse(why, "%.200s: %s", name, inner.text);
+    }
+    return true;
+}

@@ -1,0 +1,96 @@
+#include "session.h"
+#include "message.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static void log_to_stderr(void *user, const char *text)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", text);
+}
+
+bool session_find(const common_options *common, cl_device_id *device)
+{
+    size_t count = 0;
+    if (clattn_device_list(NULL, 0, &count) == CLATTN_OK && count == 0) {
+        fail("no OpenCL device is here (Debian's pocl-opencl-icd makes one of the processor)");
+        return false;
+    }
+    if (clattn_device_find(common->device, device) == CLATTN_OK) {
+        return true;
+    }
+    if (common->device) {
+        fail("--device '%s': %s", common->device, clattn_error());
+    } else {
+        fail("choosing a device: %s", clattn_error());
+    }
+    return false;
+}
+
+bool session_open(session *s, const common_options *common, cl_device_id device,
+                  const char *cache_dir)
+{
+    char directory[4096];
+    *s = (session){0};
+    if (!cache_dir && clattn_default_cache_dir(directory, sizeof directory)) {
+        cache_dir = directory;
+    }
+    const clattn_context_desc desc = {
+        .device = device, .cache_dir = cache_dir, .log = common->verbose ? log_to_stderr : NULL};
+    if (clattn_context_create(&desc, &s->context) != CLATTN_OK) {
+        fail("opening the device: %s", clattn_error());
+        return false;
+    }
+    s->facts = clattn_context_facts(s->context);
+    cl_int code;
+    s->queue = clCreateCommandQueue(clattn_context_cl(s->context), device, 0, &code);
+    if (code == CL_SUCCESS) {
+        return true;
+    }
+    fail("%s: clCreateCommandQueue gave OpenCL error %d", s->facts->name, code);
+    session_close(s);
+    return false;
+}
+
+void session_close(session *s)
+{
+    if (s->queue) {
+        clReleaseCommandQueue(s->queue);
+    }
+    clattn_context_destroy(s->context);
+    *s = (session){0};
+}
+
+cl_mem session_buffer(const session *s, size_t bytes, const void *data, const char *what)
+{
+    cl_int code;
+    const cl_mem_flags flags = CL_MEM_READ_WRITE | (data && bytes ? CL_MEM_COPY_HOST_PTR : 0);
+    cl_mem mem = clCreateBuffer(clattn_context_cl(s->context), flags, bytes ? bytes : 1,
+                                data && bytes ? (void *)(uintptr_t)data : NULL, &code);
+    if (code == CL_SUCCESS) {
+        return mem;
+    }
+    fail("%s: no room for %zu bytes on %s (OpenCL error %d)", what, bytes, s->facts->name, code);
+    return NULL;
+}
+
+bool session_read(const session *s, cl_mem mem, size_t bytes, void *to, const char *what)
+{
+    cl_int code = clFinish(s->queue);
+    if (code == CL_SUCCESS && bytes) {
+        code = clEnqueueReadBuffer(s->queue, mem, CL_TRUE, 0, bytes, to, 0, NULL, NULL);
+    }
+    if (code == CL_SUCCESS) {
+        return true;
+    }
+    fail("%s: reading the result gave OpenCL error %d", what, code);
+    return false;
+}
+
+double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
