@@ -219,7 +219,8 @@ def show_input(text, encoding):
     print(textwrap.indent(textwrap.fill(text, 84), "    "))
     if text == TEXT:
         print(f"    ({SOURCE})")
-    print(f"\n  model    all-MiniLM-L6-v2, {len(encoding.ids)} tokens of 384 numbers, {HEADS} heads")
+    tokens = len(encoding.ids)
+    print(f"\n  model    all-MiniLM-L6-v2, {tokens} tokens of 384 numbers, {HEADS} heads")
 
 
 def show_run(label, told):

@@ -122,7 +122,7 @@ static clattn_status flatten(struct flat *flat, const char *path)
     }
     strcpy(flat->included[flat->files++], path);
 
-    const char *text;
+    const char *text = NULL;
     char *owned;
     TRY(load(flat->directory, path, &text, &owned));
     clattn_status status = append_line_mark(flat, 1, path);

@@ -3,6 +3,8 @@ import os
 import sys
 
 header, symbol, root, output, *files = sys.argv[1:]
+if not output.endswith(".c"):
+    sys.exit(__doc__)
 with open(output, "w") as out:
     out.write('#include "%s"\n\n' % header)
     for number, path in enumerate(files):

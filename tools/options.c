@@ -169,7 +169,8 @@ static int explain(int code, char **argv, const option_row *const *rows)
 }
 
 /* getopt accepts unique prefixes; a later option would make them ambiguous, so they are
- * refused, and so is "--q --k": the second is not the first one's value. */
+ * refused, and so is "--q --k": the second is not the first one's value.  A value of several
+ * words may begin so: --case "--nq 33". */
 static int check_words(const option_row *row, char **argv)
 {
     const bool separate = row->value && optarg == argv[optind - 1];
@@ -179,7 +180,7 @@ static int check_words(const option_row *row, char **argv)
         return wrong_usage("unknown option '%.*s' (is '--%s' meant?)", (int)length, word,
                            row->name);
     }
-    if (separate && strncmp(optarg, "--", 2) == 0) {
+    if (separate && strncmp(optarg, "--", 2) == 0 && !strchr(optarg, ' ')) {
         return wrong_usage("option '--%s' needs a value", row->name);
     }
     return EXIT_DONE;

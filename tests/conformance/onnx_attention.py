@@ -27,7 +27,7 @@ How the operator's rules become options of `attend`:
     attn_mask                   --mask (boolean) or --bias, padded with "not visible" up to Nk
     past_*, present_*           --past-*, --present-*
     qk_matmul_output_mode       --weights-stage (0 scores, 1 softcap, 2 masked, 3 softmax)
-    softmax_precision           nothing: sums and softmax are always f32, which these tolerances allow
+    softmax_precision           nothing: softmax is always f32, as these tolerances allow
     3-D inputs                  --heads, --kv-heads
 
 Exit status: 0 all passed, 1 something failed, 2 wrong usage.
