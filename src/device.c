@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* PoCL 3.1 shows its devices to a second thread before the first has finished making them. */
+static clattn__mutex listing_lock = CLATTN__MUTEX_INIT;
+
 enum { MAX_PLATFORMS = 32, MAX_DEVICES = 64, TEXT_BYTES = 256, TEXTS = 5 };
 
 /* ---- Finding ------------------------------------------------------------- */
 
-clattn_status clattn_device_list(cl_device_id *devices, size_t capacity, size_t *count)
+static size_t list_all(cl_device_id *devices, size_t capacity)
 {
-    if (!count || (capacity && !devices)) {
-        return clattn__refuse("device list: %s is NULL", count ? "devices" : "count");
-    }
     cl_platform_id platforms[MAX_PLATFORMS];
     cl_uint platform_count = 0;
     size_t total = 0;
@@ -35,7 +35,17 @@ clattn_status clattn_device_list(cl_device_id *devices, size_t capacity, size_t 
             }
         }
     }
-    *count = total;
+    return total;
+}
+
+clattn_status clattn_device_list(cl_device_id *devices, size_t capacity, size_t *count)
+{
+    if (!count || (capacity && !devices)) {
+        return clattn__refuse("device list: %s is NULL", count ? "devices" : "count");
+    }
+    clattn__lock(&listing_lock);
+    *count = list_all(devices, capacity);
+    clattn__unlock(&listing_lock);
     return CLATTN_OK;
 }
 
@@ -121,6 +131,9 @@ clattn_status clattn_device_find(const char *text, cl_device_id *out)
 {
     cl_device_id devices[MAX_DEVICES];
     size_t count;
+    if (!out) {
+        return clattn__refuse("device: out is NULL");
+    }
     TRY(clattn_device_list(devices, MAX_DEVICES, &count));
     count = count < MAX_DEVICES ? count : MAX_DEVICES;
     if (count == 0) {

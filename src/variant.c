@@ -23,10 +23,14 @@ int clattn__param(const struct clattn__variant *variant, const int *params, cons
     return 0;
 }
 
-static void default_params(const struct clattn__variant *variant, int params[CLATTN__MAX_PARAMS])
+static void default_params(const clattn_context *context, const struct clattn__variant *variant,
+                           const void *desc, int params[CLATTN__MAX_PARAMS])
 {
     for (int i = 0; i < CLATTN__MAX_PARAMS; i++) {
         params[i] = variant->params[i].value;
+    }
+    if (variant->adapt) {
+        variant->adapt(&context->facts, desc, params);
     }
 }
 
@@ -43,7 +47,7 @@ void clattn__report_variants(clattn_context *context, const struct clattn__famil
     for (size_t i = 0; i < family->count; i++) {
         char reason[CLATTN__REASON_BYTES];
         int params[CLATTN__MAX_PARAMS];
-        default_params(&family->variants[i], params);
+        default_params(context, &family->variants[i], desc, params);
         const bool ok = fits(context, &family->variants[i], desc, params, reason);
         report(user, family->variants[i].name, ok ? NULL : reason);
     }
@@ -85,6 +89,8 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
                                 const void *desc, const char *kernel, clattn_op **out)
 {
     char reasons[3500] = "";
+    /* A build log is long: no reason may crowd out the others. */
+    const int share = (int)(sizeof reasons / (kernel ? 1 : family->count)) - 64;
     clattn_status worst = CLATTN_ERR_UNSUPPORTED;
     bool named = false;
     for (size_t i = 0; i < family->count; i++) {
@@ -96,7 +102,7 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
         char refusal[CLATTN__REASON_BYTES];
         const char *reason = refusal;
         int params[CLATTN__MAX_PARAMS];
-        default_params(variant, params);
+        default_params(context, variant, desc, params);
         if (fits(context, variant, desc, params, refusal)) {
             const clattn_status status = try_variant(context, family, variant, params, desc, out);
             if (status == CLATTN_OK) {
@@ -111,7 +117,8 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
         }
         clattn__log(context, "%s: not %s: %s", family->op, variant->name, reason);
         const size_t used = strlen(reasons);
-        snprintf(reasons + used, sizeof reasons - used, "%s%s: %s", used ? "; " : "", variant->name, reason);
+        snprintf(reasons + used, sizeof reasons - used, "%s%s: %.*s", used ? "; " : "", variant->name, share,
+                 reason);
     }
     if (kernel && !named) {
         return refuse_name(family, kernel);
@@ -135,7 +142,7 @@ static void warm_one(struct warm *warm, const void *desc, const struct clattn__v
     char reason[CLATTN__REASON_BYTES];
     int params[CLATTN__MAX_PARAMS];
     clattn_op *op = NULL;
-    default_params(variant, params);
+    default_params(warm->context, variant, desc, params);
     if (!fits(warm->context, variant, desc, params, reason)) {
         return;
     }

@@ -20,6 +20,8 @@ struct clattn__variant {
     bool (*fits)(const clattn_device_facts *facts, const void *desc, const int *params,
                  char reason[CLATTN__REASON_BYTES]);
     struct clattn__param params[CLATTN__MAX_PARAMS]; /* until a name is NULL */
+    /* Replaces defaults by what suits the device; NULL = they suit every device. */
+    void (*adapt)(const clattn_device_facts *facts, const void *desc, int *params);
     /* Work-items for an extent of {rows, heads or columns, batch}. */
     void (*geometry)(const int *params, const int64_t extent[3], size_t global[3], size_t local[3]);
 };

@@ -63,7 +63,45 @@ static void tiled_geometry(const int *params, const int64_t extent[3], size_t gl
     memcpy(local, l, sizeof l);
 }
 
+enum { WIDTH, VECTORS, KEYS, WIDE_TILE_K }; /* places in attention/wide's params */
+
+static bool wide_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                      char reason[CLATTN__REASON_BYTES])
+{
+    (void)desc;
+    (void)params;
+    if (facts->vector_width != 4 && facts->vector_width != 8 && facts->vector_width != 16) {
+        snprintf(reason, CLATTN__REASON_BYTES, "is for CPUs with float vectors of 4, 8 or 16, the device has %d",
+                 facts->vector_width);
+        return false;
+    }
+    return true;
+}
+
+/* KEYS * VECTORS accumulators, VECTORS queries and a broadcast value fill the registers:
+ * 32 of them on AVX-512 and ARM, 16 on AVX2. */
+static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+{
+    (void)desc;
+    params[WIDTH] = facts->vector_width;
+    params[KEYS] = facts->vector_width == 8 ? 4 : 8;
+}
+
+static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+{
+    const int rows = params[WIDTH] * params[VECTORS];
+    const size_t g[3] = {round_up(extent[0], rows) / (size_t)rows, (size_t)extent[1], (size_t)extent[2]};
+    const size_t l[3] = {1, 1, 1};
+    memcpy(global, g, sizeof g);
+    memcpy(local, l, sizeof l);
+}
+
 static const struct clattn__variant variants[] = {
+    {.name = "attention/wide",
+     .fits = wide_fits,
+     .params = {{"WIDTH", 16}, {"VECTORS", 3}, {"KEYS", 8}, {"TILE_K", 128}},
+     .adapt = wide_adapt,
+     .geometry = wide_geometry},
     {.name = "attention/tiled",
      .fits = tiled_fits,
      .params = {{"TILE_Q", 32}, {"TILE_K", 32}, {"CHUNK", 32}},

@@ -218,9 +218,9 @@ size_t clattn_mha_scratch(const clattn_op *op, const clattn_mha_args *args)
     return (size_t)make_plan(mha, args).elements * clattn_type_size(mha->desc.attention.type);
 }
 
-static clattn_status check_args(const struct mha_op *mha, const clattn_mha_args *args)
+/* A tensor that the descriptor did not announce would be ignored: refuse it. */
+static clattn_status check_announced(const clattn_mha_desc *d, const clattn_mha_args *args)
 {
-    const clattn_mha_desc *d = &mha->desc;
     const clattn_attention_args *a = &args->attention;
     const struct {
         const char *field;
@@ -241,22 +241,68 @@ static clattn_status check_args(const struct mha_op *mha, const clattn_mha_args 
             return clattn__refuse("mha: args.%s is given, but desc does not announce it", fields[i].field);
         }
     }
-    const int64_t B = args->x.size[0], Nq = args->x.size[1], limit = INT32_MAX / 2;
-    const clattn_tensor *source = args->context.mem ? &args->context : &args->x;
-    const int64_t Nk = source->size[1];
-    if (B < 0 || B > limit || Nq < 0 || Nq > limit || Nk < 0 || Nk > limit) {
-        return clattn__refuse("mha: args.x or args.context has a size out of range");
+    return CLATTN_OK;
+}
+
+static clattn_status check_counts(const clattn_mha_desc *d, const clattn_mha_args *args)
+{
+    const int64_t limit = INT32_MAX / 2;
+    const struct {
+        const char *what;
+        int64_t n;
+    } counts[] = {{"x.size[0] (batch)", args->x.size[0]},
+                  {"x.size[1] (row)", args->x.size[1]},
+                  {"context.size[1] (row)", args->context.mem ? args->context.size[1] : 0}};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        if (counts[i].n < 0 || counts[i].n > limit) {
+            return clattn__refuse("mha: args.%s is %lld, must be 0..%lld", counts[i].what,
+                                  (long long)counts[i].n, (long long)limit);
+        }
     }
+    if (!args->context.mem && d->context_dim != d->model_dim && args->x.size[0] > 0) {
+        return clattn__refuse("mha: args.context is required, as context_dim is not model_dim");
+    }
+    return CLATTN_OK;
+}
+
+/* Everything of the layer's own is checked before the first part runs, so that it is
+ * refused by its name here and not by what it is to that part. */
+static clattn_status check_args(const struct mha_op *mha, const clattn_mha_args *args)
+{
+    const clattn_mha_desc *d = &mha->desc;
+    TRY(check_announced(d, args));
+    TRY(check_counts(d, args));
+    const clattn_tensor *source = args->context.mem ? &args->context : &args->x;
+    const int64_t B = args->x.size[0], Nq = args->x.size[1], Nk = source->size[1];
+    const int64_t M = d->model_dim, C = d->context_dim, *n = mha->columns, qkv = n[Q] + n[K] + n[V];
+    const int64_t attended = mha->heads * mha->value_dim;
     const unsigned type = 1u << d->attention.type, out_type = 1u << d->attention.out_type;
-    struct clattn__view x, context, out;
-    const struct clattn__want wx = {"mha", "x", {B, Nq, 1, d->model_dim}, 0, type, false, false};
-    const struct clattn__want wc = {"mha", "context", {B, Nk, 1, d->context_dim}, 0, type, false, true};
-    const struct clattn__want wy = {"mha", "out", {B, Nq, 1, mha->columns[O]}, 0, out_type, true, false};
-    TRY(clattn__view(&wx, &args->x, &x));
-    TRY(clattn__view(&wc, &args->context, &context));
-    TRY(clattn__view(&wy, &args->out, &out));
-    TRY(clattn__no_overlap("mha", "out", &out, "x", &x));
-    return clattn__no_overlap("mha", "out", &out, "context", &context);
+    const bool one = d->fused, no_o = d->out_dim == 0, no_b = !d->qkv_bias, no_bo = no_o || !d->out_bias;
+    const struct {
+        const clattn_tensor *tensor;
+        struct clattn__want want;
+    } operands[] = {
+        {&args->out, {"mha", "out", {B, Nq, 1, n[O]}, 0, out_type, true, false}},
+        {&args->x, {"mha", "x", {B, Nq, 1, M}, 0, type, false, false}},
+        {&args->context, {"mha", "context", {B, Nk, 1, C}, 0, type, false, true}},
+        {&args->wq, {"mha", "wq", {1, n[Q], 1, M}, 0, type, false, one}},
+        {&args->wk, {"mha", "wk", {1, n[K], 1, C}, 0, type, false, one}},
+        {&args->wv, {"mha", "wv", {1, n[V], 1, C}, 0, type, false, one}},
+        {&args->wqkv, {"mha", "wqkv", {1, qkv, 1, M}, 0, type, false, !one}},
+        {&args->bq, {"mha", "bq", {1, 1, 1, n[Q]}, 0, type, false, one || no_b}},
+        {&args->bk, {"mha", "bk", {1, 1, 1, n[K]}, 0, type, false, one || no_b}},
+        {&args->bv, {"mha", "bv", {1, 1, 1, n[V]}, 0, type, false, one || no_b}},
+        {&args->bqkv, {"mha", "bqkv", {1, 1, 1, qkv}, 0, type, false, !one || no_b}},
+        {&args->wo, {"mha", "wo", {1, n[O], 1, attended}, 0, type, false, no_o}},
+        {&args->bo, {"mha", "bo", {1, 1, 1, n[O]}, 0, type, false, no_bo}},
+    };
+    struct clattn__view out, input;
+    TRY(clattn__view(&operands[0].want, operands[0].tensor, &out));
+    for (size_t i = 1; i < sizeof operands / sizeof *operands; i++) {
+        TRY(clattn__view(&operands[i].want, operands[i].tensor, &input));
+        TRY(clattn__no_overlap("mha", "out", &out, operands[i].want.field, &input));
+    }
+    return CLATTN_OK;
 }
 
 static clattn_status enqueue(const struct mha_op *mha, cl_command_queue queue, const struct layer *layer)
@@ -284,7 +330,8 @@ clattn_status clattn_mha_run(const clattn_op *op, cl_command_queue queue, const 
     TRY(clattn__scratch(op->context, "mha", args->scratch, clattn_mha_scratch(op, args), &scratch, &taken));
     const struct plan plan = make_plan(mha, args);
     wire(mha, args, &plan, scratch, &layer);
-    const clattn_status status = enqueue(mha, queue, &layer);
+    const bool work = plan.batch > 0 && plan.n_q > 0;
+    const clattn_status status = work ? enqueue(mha, queue, &layer) : CLATTN_OK;
     if (taken) {
         clReleaseMemObject(taken);
     }

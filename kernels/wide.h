@@ -1,0 +1,107 @@
+/* Vectors of WIDTH floats, for devices whose compilers do not vectorise work-items: CPUs.
+ * Arrays of vectors stay in registers only where every index is known at compile time,
+ * hence UNROLL on the loops over them.
+ *
+ * Params: WIDTH (4, 8 or 16: the device's float lanes). */
+#define JOIN_TEXT(a, b) a##b
+#define JOIN(a, b) JOIN_TEXT(a, b)
+#define PRAGMA(text) _Pragma(#text)
+#define UNROLL PRAGMA(unroll)
+#define UNROLL_BY(n) PRAGMA(unroll n)
+
+typedef JOIN(float, WIDTH) vfloat;
+typedef JOIN(int, WIDTH) vint;
+typedef JOIN(uint, WIDTH) vuint;
+typedef JOIN(ushort, WIDTH) vushort;
+
+__constant int lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+static inline vint lanes(void)
+{
+    return JOIN(vload, WIDTH)(0, lane_numbers);
+}
+
+/* WIDTH consecutive values, widened.  Halves go through a variable: PoCL 3.1 takes the address
+ * given to vload_halfn and vstore_halfn for aligned. */
+static inline vfloat load_wide(const int type, __global const void *values, const long index)
+{
+    if (type == F16) {
+        const vushort bits = JOIN(vload, WIDTH)(0, (__global const ushort *)values + index);
+        return JOIN(vload_half, WIDTH)(0, (const half *)&bits);
+    }
+    if (type == BF16) {
+        const vushort bits = JOIN(vload, WIDTH)(0, (__global const ushort *)values + index);
+        return JOIN(as_float, WIDTH)(JOIN(convert_uint, WIDTH)(bits) << 16);
+    }
+    return JOIN(vload, WIDTH)(0, (__global const float *)values + index);
+}
+
+static inline void store_wide(const int type, __global void *values, const long index, const vfloat value)
+{
+    if (type == F16) {
+        vushort bits;
+        JOIN(JOIN(vstore_half, WIDTH), _rte)(value, 0, (half *)&bits);
+        JOIN(vstore, WIDTH)(bits, 0, (__global ushort *)values + index);
+    } else if (type == BF16) {
+        const vuint bits = JOIN(as_uint, WIDTH)(value);
+        const vuint rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+        const vuint quiet = bits >> 16 | 64;
+        const vint nan = isnan(value);
+        JOIN(vstore, WIDTH)(JOIN(convert_ushort, WIDTH)(nan ? quiet : rounded), 0,
+                            (__global ushort *)values + index);
+    } else {
+        JOIN(vstore, WIDTH)(value, 0, (__global float *)values + index);
+    }
+}
+
+/* One round of zipping: rows i and i + WIDTH / 2 become rows 2i and 2i + 1, interleaved. */
+static inline void zip(vfloat rows[WIDTH])
+{
+    vfloat zipped[WIDTH];
+    UNROLL
+    for (int i = 0; i < WIDTH / 2; i++) {
+        zipped[2 * i].even = rows[i].lo;
+        zipped[2 * i].odd = rows[i + WIDTH / 2].lo;
+        zipped[2 * i + 1].even = rows[i].hi;
+        zipped[2 * i + 1].odd = rows[i + WIDTH / 2].hi;
+    }
+    UNROLL
+    for (int i = 0; i < WIDTH; i++) {
+        rows[i] = zipped[i];
+    }
+}
+
+/* Row i, lane j becomes row j, lane i: log2(WIDTH) rounds. */
+static inline void transpose(vfloat rows[WIDTH])
+{
+    zip(rows);
+    zip(rows);
+    if (WIDTH > 4) {
+        zip(rows);
+    }
+    if (WIDTH > 8) {
+        zip(rows);
+    }
+}
+
+/* 2^x for x <= 126, to 2 units in the last place; 2^-126 below that; NaN stays NaN.
+ * Adding 1.5 * 2^23 leaves round(x) in the low bits, from where it goes to the exponent. */
+static inline vfloat exp2_wide(vfloat x)
+{
+    const vfloat least = -126.0f;
+    x = least > x ? least : x;
+    const vfloat shifted = x + 12582912.0f;
+    const vfloat f = x - (shifted - 12582912.0f);
+    vfloat p = 1.33336498402e-3f;
+    p = fma(p, f, (vfloat)(9.61817800557e-3f));
+    p = fma(p, f, (vfloat)(5.55041086648e-2f));
+    p = fma(p, f, (vfloat)(2.40226506959e-1f));
+    p = fma(p, f, (vfloat)(6.93147180559e-1f));
+    p = fma(p, f, (vfloat)(1.0f));
+    return JOIN(as_float, WIDTH)(JOIN(as_int, WIDTH)(p) + (JOIN(as_int, WIDTH)(shifted) << 23));
+}
+
+static inline bool any_lane(const vint mask)
+{
+    return any(mask);
+}
