@@ -44,13 +44,26 @@ static bool fits(const clattn_context *context, const struct clattn__variant *va
 void clattn__report_variants(clattn_context *context, const struct clattn__family *family, const void *desc,
                              clattn_variant_report *report, void *user)
 {
-    for (size_t i = 0; i < family->count; i++) {
+    for (const struct clattn__variant *v = family->variants; v->name; v++) {
         char reason[CLATTN__REASON_BYTES];
         int params[CLATTN__MAX_PARAMS];
-        default_params(context, &family->variants[i], desc, params);
-        const bool ok = fits(context, &family->variants[i], desc, params, reason);
-        report(user, family->variants[i].name, ok ? NULL : reason);
+        default_params(context, v, desc, params);
+        report(user, v->name, fits(context, v, desc, params, reason) ? NULL : reason);
     }
+}
+
+const struct clattn__variant *clattn__few_rows_variant(const clattn_context *context,
+                                                       const struct clattn__family *family, const void *desc,
+                                                       int params[CLATTN__MAX_PARAMS])
+{
+    for (const struct clattn__variant *v = family->variants; v->name; v++) {
+        char reason[CLATTN__REASON_BYTES];
+        default_params(context, v, desc, params);
+        if (v->few_rows && fits(context, v, desc, params, reason)) {
+            return v;
+        }
+    }
+    return NULL;
 }
 
 static clattn_status try_variant(clattn_context *context, const struct clattn__family *family,
@@ -78,9 +91,9 @@ static clattn_status try_variant(clattn_context *context, const struct clattn__f
 static clattn_status refuse_name(const struct clattn__family *family, const char *kernel)
 {
     char list[512] = "";
-    for (size_t i = 0; i < family->count; i++) {
+    for (const struct clattn__variant *v = family->variants; v->name; v++) {
         const size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", family->variants[i].name);
+        snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", v->name);
     }
     return clattn__refuse("%s: kernel '%s' is not one of %s", family->op, kernel, list);
 }
@@ -90,12 +103,11 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
 {
     char reasons[3500] = "";
     /* A build log is long: no reason may crowd out the others. */
-    const int share = (int)(sizeof reasons / (kernel ? 1 : family->count)) - 64;
+    const int share = kernel ? (int)sizeof reasons : 800;
     clattn_status worst = CLATTN_ERR_UNSUPPORTED;
     bool named = false;
-    for (size_t i = 0; i < family->count; i++) {
-        const struct clattn__variant *variant = &family->variants[i];
-        if (kernel && !clattn__names_variant(kernel, variant)) {
+    for (const struct clattn__variant *variant = family->variants; variant->name; variant++) {
+        if (kernel ? !clattn__names_variant(kernel, variant) : variant->few_rows) {
             continue;
         }
         named = true;
@@ -170,8 +182,8 @@ static void warm_one(struct warm *warm, const void *desc, const struct clattn__v
 static void warm_visit(void *user, const void *desc)
 {
     struct warm *warm = user;
-    for (size_t i = 0; i < warm->family->count; i++) {
-        warm_one(warm, desc, &warm->family->variants[i]);
+    for (const struct clattn__variant *v = warm->family->variants; v->name; v++) {
+        warm_one(warm, desc, v);
     }
 }
 

@@ -16,6 +16,7 @@ struct clattn__param {
 struct clattn__variant {
     const char *name; /* "attention/tiled": kernel attention_tiled in attention/tiled.cl */
     bool library;     /* computed by a library instead: no .cl file */
+    bool few_rows;    /* for calls with few rows: taken beside a variant for many, or when forced */
     /* Whether it serves the descriptor on this device; writes its reason for refusing. */
     bool (*fits)(const clattn_device_facts *facts, const void *desc, const int *params,
                  char reason[CLATTN__REASON_BYTES]);
@@ -28,8 +29,7 @@ struct clattn__variant {
 
 struct clattn__family {
     const char *op; /* "attention" */
-    const struct clattn__variant *variants;
-    size_t count;
+    const struct clattn__variant *variants; /* until a name is NULL */
     size_t op_bytes;                           /* of the struct that begins with a clattn_op */
     clattn_status (*build)(clattn_op *op, const void *desc); /* compiles what op->variant needs */
     void (*release)(clattn_op *op);            /* of what build made, also when it failed midway */
@@ -47,6 +47,11 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
 /* Reports every variant with its reason for refusing. */
 void clattn__report_variants(clattn_context *context, const struct clattn__family *family, const void *desc,
                              clattn_variant_report *report, void *user);
+
+/* The first variant for few rows that fits, with its parameters; NULL if there is none. */
+const struct clattn__variant *clattn__few_rows_variant(const clattn_context *context,
+                                                       const struct clattn__family *family, const void *desc,
+                                                       int params[CLATTN__MAX_PARAMS]);
 
 /* Whether text names the variant: "attention/tiled" or "tiled". */
 bool clattn__names_variant(const char *text, const struct clattn__variant *variant);

@@ -70,6 +70,8 @@ typedef struct clattn_attention_desc {
     const char *kernel;   /* force a variant by name ("tiled" or "attention/tiled"); NULL = best that fits */
     clattn_stage weights_stage; /* with CLATTN_WITH_WEIGHTS */
     clattn_type bias_type;      /* with CLATTN_WITH_BIAS: F32, F16 or BF16 */
+    int32_t split_keys; /* keys per part where a call with few queries is split over cores; 0 = by batch
+                         * and device.  A fixed number gives the same bits whatever the batch. */
 } clattn_attention_desc;
 
 /* What changes per call.  An axis written x|1 may have size 1 and is then

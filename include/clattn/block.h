@@ -17,7 +17,10 @@ typedef struct clattn_project_desc {
     clattn_type type;     /* of x, weight and bias: F32, F16 or BF16; sums are always f32 */
     clattn_type out_type; /* of y: F32, F16 or BF16 */
     bool bias;            /* run will be given one */
-    const char *kernel;   /* force a variant by name ("clblast" or "plain"); NULL = best that fits */
+    const char *kernel;   /* force a variant by name ("wide", "clblast", "plain"); NULL = best that fits */
+    clattn_tensor weight; /* optional: {1, out_dim, 1, in_dim}, if it never changes.  Then run is given none:
+                           * create puts it in the order its kernel wants, once, and owns that copy; kernels
+                           * that take it as it lies keep the caller's buffer instead (retained). */
 } clattn_project_desc;
 
 /* x and y may be split in heads: {batch, rows, heads, columns} with heads * columns
@@ -25,7 +28,7 @@ typedef struct clattn_project_desc {
  * columns), so y can be the q that attention reads, and x the out it wrote. */
 typedef struct clattn_project_args {
     clattn_tensor x;      /* {batch, rows, heads, in_dim / heads} */
-    clattn_tensor weight; /* {1, out_dim, 1, in_dim}: [out, in] as in checkpoints */
+    clattn_tensor weight; /* {1, out_dim, 1, in_dim}: [out, in] as in checkpoints; absent if desc has it */
     clattn_tensor bias;   /* {1, 1, 1, out_dim}, required with desc.bias */
     clattn_tensor y;      /* {batch, rows, heads, out_dim / heads}; may not overlap inputs */
     cl_mem scratch;       /* clattn_project_scratch() bytes; NULL = taken for this call */

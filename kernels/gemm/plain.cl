@@ -1,12 +1,13 @@
 /* y = x W^T + bias, the plainest way: one work-item per element of y.
  *
  * Launch: global {rows, out_dim, batch}; any local size.  weight is [out_dim, in_dim].
- * Params: TYPE (of x, weight, bias), OUT_TYPE, IN_DIM, WITH_BIAS. */
+ * Params: TYPE (of x, weight, bias), OUT_TYPE, WITH_BIAS. */
 #include "base.h"
 
 __kernel void gemm_plain(__global const void *x, const long4 x_at, __global const void *weight,
                          const long4 weight_at, __global const void *bias, const long4 bias_at,
-                         __global void *y, const long4 y_at, const int rows, const int out_dim)
+                         __global void *y, const long4 y_at, const int rows, const int out_dim,
+                         const int in_dim)
 {
     const int i = get_global_id(0), o = get_global_id(1), b = get_global_id(2);
     if (i >= rows || o >= out_dim) {
@@ -14,7 +15,7 @@ __kernel void gemm_plain(__global const void *x, const long4 x_at, __global cons
     }
     const long x_row = place(x_at, b, i, 0), weight_row = place(weight_at, 0, o, 0);
     float sum = 0.0f;
-    for (int c = 0; c < IN_DIM; c++) {
+    for (int c = 0; c < in_dim; c++) {
         sum = fma(load(TYPE, x, x_row + c), load(TYPE, weight, weight_row + c), sum);
     }
     if (WITH_BIAS) {

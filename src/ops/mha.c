@@ -20,12 +20,11 @@ struct mha_op {
 static clattn_status build(clattn_op *op, const void *desc);
 static void release(clattn_op *op);
 
-static const struct clattn__variant composite = {.name = "mha/composite", .library = true};
+static const struct clattn__variant composite[] = {{.name = "mha/composite", .library = true}, {0}};
 
 static const struct clattn__family family = {
     .op = "mha",
-    .variants = &composite,
-    .count = 1,
+    .variants = composite,
     .op_bytes = sizeof(struct mha_op),
     .build = build,
     .release = release,

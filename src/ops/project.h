@@ -1,13 +1,51 @@
-/* What the composite ops need of projection. */
-#ifndef CLATTN_PROJECT_H
-#define CLATTN_PROJECT_H
+/* What the files of the projection op, and the layer made of it, share. */
+#ifndef CLATTN_OPS_PROJECT_H
+#define CLATTN_OPS_PROJECT_H
+
+#include "../op.h"
 
 #include <clattn/block.h>
 
-#include <stdbool.h>
+/* A call as kernels see it. */
+struct project_problem {
+    int64_t batch, rows;
+    struct clattn__view x, weight, bias, y;
+};
+
+struct project_way;
+
+struct project_op {
+    clattn_op base;
+    clattn_project_desc desc;
+    const struct project_way *way, *few_way; /* few_way: for few rows; NULL = way serves those too */
+    const struct clattn__variant *few_variant;
+    int few_params[CLATTN__MAX_PARAMS];
+    cl_kernel few;
+    cl_kernel pack;   /* weights into the kernel's own order */
+    cl_kernel widen;  /* x or weight to f32, for CLBlast; NULL if they are */
+    cl_kernel finish; /* after CLBlast: adds the bias, narrows; NULL if there is nothing to do */
+    struct clattn__view weight; /* constant weights, packed where the kernel wants that; absent = args give them */
+};
+
+/* How a variant is built and run; one table beside the registry rows. */
+struct project_way {
+    clattn_status (*build)(struct project_op *op, const struct clattn__variant *variant, const int *params,
+                           cl_kernel *kernel);
+    /* Bytes of scratch for a call. */
+    size_t (*scratch)(const struct project_op *op, int64_t rows);
+    clattn_status (*run)(const struct project_op *op, const struct clattn__variant *variant, const int *params,
+                         cl_kernel kernel, cl_command_queue queue, const struct project_problem *problem,
+                         cl_mem scratch);
+};
+
+extern const struct clattn__variant clattn__project_registry[];
+const struct project_way *clattn__project_way(const struct clattn__variant *variant);
+
+/* Copies constant weights into the op: packed, or as they lie. */
+clattn_status clattn__project_keep(struct project_op *op, const struct clattn__view *weight);
 
 /* The tensor with each row's heads joined: {batch, rows, 1, heads * columns}.
  * False if the heads of a row do not lie side by side. */
 bool clattn__join_heads(const clattn_tensor *tensor, clattn_tensor *joined);
 
-#endif /* CLATTN_PROJECT_H */
+#endif /* CLATTN_OPS_PROJECT_H */

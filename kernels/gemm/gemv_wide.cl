@@ -1,0 +1,67 @@
+/* y = x W^T + bias for few rows, on CPU devices: weights as they lie, each read once.
+ *
+ * Lanes along in_dim; WIDTH outputs at a time, whose lanes are summed together by
+ * transposing.  A weight row stays in the nearest cache while all rows of x use it.
+ *
+ * Launch: global {out_dim / WIDTH rounded up, 1, batch}, local {1, 1, 1}.
+ * Params: TYPE (of x, weight, bias), OUT_TYPE, WITH_BIAS, WIDTH, ROWS (at most, per pass). */
+#include "base.h"
+#include "wide.h"
+
+#define CHAINS 4 /* sums at once, to hide the latency of an addition */
+
+static inline vfloat dot_lanes(__global const void *x, const long x_row, __global const void *weight,
+                               const long weight_row, const int in_dim)
+{
+    vfloat sum[CHAINS];
+    UNROLL
+    for (int n = 0; n < CHAINS; n++) {
+        sum[n] = 0.0f;
+    }
+    int c = 0;
+    for (; c + CHAINS * WIDTH <= in_dim; c += CHAINS * WIDTH) {
+        UNROLL
+        for (int n = 0; n < CHAINS; n++) {
+            sum[n] = fma(load_wide(TYPE, weight, weight_row + c + n * WIDTH),
+                         load_wide(TYPE, x, x_row + c + n * WIDTH), sum[n]);
+        }
+    }
+    for (; c + WIDTH <= in_dim; c += WIDTH) {
+        sum[0] = fma(load_wide(TYPE, weight, weight_row + c), load_wide(TYPE, x, x_row + c), sum[0]);
+    }
+    for (; c < in_dim; c++) {
+        sum[1].s0 = fma(load(TYPE, weight, weight_row + c), load(TYPE, x, x_row + c), sum[1].s0);
+    }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm_gemv_wide(__global const void *x, const long4 x_at, __global const void *weight, const long4 weight_at,
+                    __global const void *bias, const long4 bias_at, __global void *y, const long4 y_at,
+                    const int rows, const int out_dim, const int in_dim)
+{
+    const int o = get_group_id(0) * WIDTH, b = get_group_id(2), count = min(WIDTH, out_dim - o);
+    for (int i0 = 0; i0 < rows; i0 += ROWS) {
+        const int pass = min(ROWS, rows - i0);
+        vfloat dot[ROWS][WIDTH];
+        for (int t = 0; t < WIDTH; t++) {
+            const long weight_row = place(weight_at, 0, o + min(t, count - 1), 0);
+            for (int r = 0; r < pass; r++) {
+                dot[r][t] = dot_lanes(x, place(x_at, b, i0 + r, 0), weight, weight_row, in_dim);
+            }
+        }
+        for (int r = 0; r < pass; r++) {
+            float lane[WIDTH];
+            transpose(dot[r]);
+            vfloat sum = dot[r][0];
+            for (int n = 1; n < WIDTH; n++) {
+                sum += dot[r][n];
+            }
+            JOIN(vstore, WIDTH)(sum, 0, lane);
+            for (int t = 0; t < count; t++) {
+                const float start = WITH_BIAS ? load(TYPE, bias, bias_at.x + o + t) : 0.0f;
+                store(OUT_TYPE, y, place(y_at, b, i0 + r, 0) + o + t, lane[t] + start);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+/* Weights [out_dim, in_dim] into the order of gemm/wide: [panel][in_dim][PANEL], PANEL =
+ * VECTORS * WIDTH outputs side by side, in the type they have; 0 behind out_dim.
+ *
+ * Launch: global {panels, in_dim / COLUMNS rounded up, 1}, local {1, 1, 1}.
+ * Params: TYPE, WIDTH, VECTORS. */
+#include "base.h"
+#include "wide.h"
+
+#define PANEL (VECTORS * WIDTH)
+#define COLUMNS 256
+
+__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm_pack_wide(__global const void *weight, const long4 weight_at, __global void *packed,
+                    const long4 packed_at, const int out_dim, const int in_dim)
+{
+    const int p = get_group_id(0), k0 = get_group_id(1) * COLUMNS, end = min(k0 + COLUMNS, in_dim);
+    for (int n = 0; n < VECTORS; n++) {
+        const int o = p * PANEL + n * WIDTH;
+        const long to = packed_at.x + (long)p * in_dim * PANEL + n * WIDTH;
+        int c = k0;
+        for (; c + WIDTH <= end && o + WIDTH <= out_dim; c += WIDTH) {
+            vfloat rows[WIDTH];
+            UNROLL
+            for (int r = 0; r < WIDTH; r++) {
+                rows[r] = load_wide(TYPE, weight, place(weight_at, 0, o + r, 0) + c);
+            }
+            transpose(rows);
+            UNROLL
+            for (int r = 0; r < WIDTH; r++) {
+                store_wide(TYPE, packed, to + (long)(c + r) * PANEL, rows[r]);
+            }
+        }
+        for (; c < end; c++) {
+            for (int r = 0; r < WIDTH; r++) {
+                const float value = o + r < out_dim ? load(TYPE, weight, place(weight_at, 0, o + r, 0) + c) : 0.0f;
+                store(TYPE, packed, to + (long)c * PANEL + r, value);
+            }
+        }
+    }
+}

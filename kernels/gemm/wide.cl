@@ -1,0 +1,119 @@
+/* y = x W^T + bias for CPU devices: outputs in the lanes, weights packed.
+ *
+ * gemm/pack_wide has put the weights of PANEL = VECTORS * WIDTH outputs side by side,
+ * [panel][in_dim][PANEL], so that a register tile of TILE rows x VECTORS vectors needs
+ * one broadcast of x per row and reads the weights in order.  in_dim goes in chunks
+ * that keep a panel's part in the cache while BLOCK rows pass over it.
+ *
+ * Launch: global {panels, rows / BLOCK rounded up, batch}, local {1, 1, 1}.
+ * Memory: BLOCK * PANEL + TILE * CHUNK floats; CHUNK * PANEL more where weights are widened.
+ * Params: TYPE (of x, weight, bias), OUT_TYPE, WITH_BIAS, WIDTH, VECTORS, TILE, CHUNK, BLOCK. */
+#include "base.h"
+#include "wide.h"
+
+#define PANEL (VECTORS * WIDTH)
+
+/* TILE rows of x from column k0 on, side by side; rows from the last on repeat it. */
+static inline void load_tile(float tile[TILE * CHUNK], __global const void *x, const long4 x_at, const int b,
+                             const int i, const int rows, const int k0, const int count)
+{
+    for (int t = 0; t < TILE; t++) {
+        const long row = place(x_at, b, min(i + t, rows - 1), 0) + k0;
+        int c = 0;
+        for (; c + WIDTH <= count; c += WIDTH) {
+            JOIN(vstore, WIDTH)(load_wide(TYPE, x, row + c), 0, tile + t * CHUNK + c);
+        }
+        for (; c < count; c++) {
+            tile[t * CHUNK + c] = load(TYPE, x, row + c);
+        }
+    }
+}
+
+/* sum[t] += tile[t] W^T; weights lie in memory where they are f32, else widened in panel. */
+static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUNK], __global const void *packed,
+                            const long weights, const vfloat *panel, const int count)
+{
+    vfloat part[TILE][VECTORS];
+    UNROLL
+    for (int t = 0; t < TILE; t++) {
+        UNROLL
+        for (int n = 0; n < VECTORS; n++) {
+            part[t][n] = sum[t][n];
+        }
+    }
+    for (int c = 0; c < count; c++) {
+        vfloat weight[VECTORS];
+        UNROLL
+        for (int n = 0; n < VECTORS; n++) {
+            weight[n] = TYPE == F32 ? JOIN(vload, WIDTH)(c * VECTORS + n, (__global const float *)packed + weights)
+                                    : panel[c * VECTORS + n];
+        }
+        UNROLL
+        for (int t = 0; t < TILE; t++) {
+            const vfloat value = tile[t * CHUNK + c];
+            UNROLL
+            for (int n = 0; n < VECTORS; n++) {
+                part[t][n] = fma(value, weight[n], part[t][n]);
+            }
+        }
+    }
+    UNROLL
+    for (int t = 0; t < TILE; t++) {
+        UNROLL
+        for (int n = 0; n < VECTORS; n++) {
+            sum[t][n] = part[t][n];
+        }
+    }
+}
+
+static inline void store_row(const vfloat sum[VECTORS], __global void *y, const long row, const int columns)
+{
+    for (int n = 0; n < VECTORS; n++) {
+        const int left = columns - n * WIDTH;
+        if (left >= WIDTH) {
+            store_wide(OUT_TYPE, y, row + n * WIDTH, sum[n]);
+        } else {
+            float lane[WIDTH];
+            JOIN(vstore, WIDTH)(sum[n], 0, lane);
+            for (int c = 0; c < left; c++) {
+                store(OUT_TYPE, y, row + n * WIDTH + c, lane[c]);
+            }
+        }
+    }
+}
+
+__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm_wide(__global const void *x, const long4 x_at, __global const void *packed, const long4 packed_at,
+               __global const void *bias, const long4 bias_at, __global void *y, const long4 y_at,
+               const int rows, const int out_dim, const int in_dim)
+{
+    const int p = get_group_id(0), b = get_group_id(2), i0 = get_group_id(1) * BLOCK;
+    const int count_rows = min(BLOCK, rows - i0), columns = min(PANEL, out_dim - p * PANEL);
+    if (count_rows <= 0) {
+        return;
+    }
+    vfloat sum[BLOCK][VECTORS], panel[TYPE == F32 ? 1 : CHUNK * VECTORS];
+    float tile[TILE * CHUNK], start[PANEL];
+    for (int c = 0; c < PANEL; c++) {
+        start[c] = WITH_BIAS && c < columns ? load(TYPE, bias, bias_at.x + p * PANEL + c) : 0.0f;
+    }
+    for (int i = 0; i < BLOCK; i++) {
+        for (int n = 0; n < VECTORS; n++) {
+            sum[i][n] = JOIN(vload, WIDTH)(n, start);
+        }
+    }
+    for (int k0 = 0; k0 < in_dim; k0 += CHUNK) {
+        const int count = min(CHUNK, in_dim - k0);
+        const long weights = packed_at.x + ((long)p * in_dim + k0) * PANEL;
+        for (int n = 0; TYPE != F32 && n < count * VECTORS; n++) {
+            panel[n] = load_wide(TYPE, packed, weights + n * WIDTH);
+        }
+        for (int i = 0; i < count_rows; i += TILE) {
+            load_tile(tile, x, x_at, b, i0 + i, rows, k0, count);
+            multiply(sum + i, tile, packed, weights, panel, count);
+        }
+    }
+    for (int i = 0; i < count_rows; i++) {
+        store_row(sum[i], y, place(y_at, b, i0 + i, 0) + p * PANEL, columns);
+    }
+}

@@ -1,0 +1,223 @@
+/* Compiling attention's kernels for a descriptor, and binding their arguments. */
+#include "../program.h"
+#include "attention.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Binding ---------------------------------------------------------------- */
+
+struct clattn__binding clattn__attention_bind(cl_kernel kernel, const clattn_attention_desc *d,
+                                              const struct attention_problem *p)
+{
+    struct clattn__binding binding = {.kernel = kernel};
+    const struct clattn__view *const views[] = {&p->q,         &p->k,      &p->v,     &p->out,
+                                                &p->bias,      &p->mask,   &p->alibi, &p->sinks,
+                                                &p->kv_length, &p->offset, &p->lse,   &p->weights};
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+        clattn__bind_view(&binding, views[i]);
+    }
+    clattn__bind_int(&binding, p->n_q);
+    clattn__bind_int(&binding, p->n_k);
+    clattn__bind_float(&binding, d->scale);
+    clattn__bind_float(&binding, d->softcap);
+    clattn__bind_int(&binding, d->window.on ? d->window.left : -1);
+    clattn__bind_int(&binding, d->window.on ? d->window.right : -1);
+    return binding;
+}
+
+struct clattn__binding clattn__attention_bind_few(cl_kernel kernel, const clattn_attention_desc *d,
+                                                  const struct attention_problem *p)
+{
+    struct clattn__binding binding = clattn__attention_bind(kernel, d, p);
+    clattn__bind_view(&binding, &p->parts);
+    clattn__bind_int(&binding, p->split_keys);
+    clattn__bind_int(&binding, d->query_heads);
+    return binding;
+}
+
+struct clattn__binding clattn__attention_bind_merge(cl_kernel kernel, const clattn_attention_desc *d,
+                                                    const struct attention_problem *p)
+{
+    struct clattn__binding binding = {.kernel = kernel};
+    clattn__bind_view(&binding, &p->parts);
+    clattn__bind_int(&binding, p->splits);
+    clattn__bind_view(&binding, &p->out);
+    clattn__bind_view(&binding, &p->lse);
+    clattn__bind_int(&binding, p->n_q);
+    clattn__bind_int(&binding, d->query_heads);
+    return binding;
+}
+
+/* ---- Building --------------------------------------------------------------- */
+
+static void write_label(const struct attention_op *op, char *label, size_t bytes)
+{
+    const clattn_attention_desc *d = &op->desc;
+    char value_dim[16] = "", out_type[16] = "";
+    if (d->value_dim != d->head_dim) {
+        snprintf(value_dim, sizeof value_dim, "/%d", d->value_dim);
+    }
+    if (d->out_type != d->type) {
+        snprintf(out_type, sizeof out_type, ">%s", clattn_type_name(d->out_type));
+    }
+    snprintf(label, bytes, "%s %s%s d%d%s%s%s%s%s%s%s%s", op->base.variant->name, clattn_type_name(d->type),
+             out_type, d->head_dim, value_dim, d->kv_heads != d->query_heads ? " gqa" : "",
+             d->causal ? " causal" : "", d->window.on ? " window" : "", d->softcap > 0 ? " softcap" : "",
+             d->with & CLATTN_WITH_BIAS ? " bias" : "", d->with & CLATTN_WITH_MASK ? " mask" : "",
+             d->with & CLATTN_WITH_ALIBI ? " alibi" : "");
+}
+
+enum { OPTION_BYTES = 512 };
+
+static void add_option(char *options, const char *name, int value)
+{
+    const size_t used = strlen(options);
+    snprintf(options + used, OPTION_BYTES - used, " -D%s=%d", name, value);
+}
+
+static void write_options(const struct clattn__variant *variant, const int *params,
+                          const clattn_attention_desc *d, char options[OPTION_BYTES])
+{
+    const struct {
+        const char *name;
+        int value;
+    } macros[] = {
+        {"TYPE", d->type},
+        {"OUT_TYPE", d->out_type},
+        {"HEAD_DIM", d->head_dim},
+        {"VALUE_DIM", d->value_dim},
+        {"GROUP", d->query_heads / d->kv_heads},
+        {"CAUSAL", d->causal},
+        {"WINDOW", d->window.on},
+        {"ALIGN", d->align},
+        {"SOFTCAP", d->softcap > 0},
+        {"WITH_BIAS", !!(d->with & CLATTN_WITH_BIAS)},
+        {"BIAS_TYPE", d->bias_type},
+        {"WITH_MASK", !!(d->with & CLATTN_WITH_MASK)},
+        {"WITH_ALIBI", !!(d->with & CLATTN_WITH_ALIBI)},
+    };
+    snprintf(options, OPTION_BYTES, "-cl-std=CL1.2");
+    for (size_t i = 0; i < sizeof macros / sizeof *macros; i++) {
+        add_option(options, macros[i].name, macros[i].value);
+    }
+    for (int i = 0; i < CLATTN__MAX_PARAMS && variant->params[i].name; i++) {
+        add_option(options, variant->params[i].name, params[i]);
+    }
+}
+
+typedef struct clattn__binding binder(cl_kernel kernel, const clattn_attention_desc *desc,
+                                      const struct attention_problem *problem);
+
+static clattn_status build_kernel(struct attention_op *op, const char *name, const char *options,
+                                  binder *bind, const size_t local[3], cl_kernel *out)
+{
+    const struct attention_problem nothing = {0};
+    char file[64], function[64];
+    snprintf(file, sizeof file, "%s.cl", name);
+    snprintf(function, sizeof function, "%s", name);
+    *strchr(function, '/') = '_';
+    TRY(clattn__kernel_create(op->base.context, file, function, options, out));
+    const struct clattn__binding binding = bind(*out, &op->desc, &nothing);
+    return clattn__first_launch(op->base.context, &binding, local);
+}
+
+static clattn_status build_variant(struct attention_op *op, const struct clattn__variant *variant,
+                                   const int *params, cl_kernel *out)
+{
+    const int64_t one[3] = {1, 1, 1};
+    size_t global[3], local[3];
+    char options[OPTION_BYTES];
+    variant->geometry(params, one, global, local);
+    write_options(variant, params, &op->desc, options);
+    return build_kernel(op, variant->name, options,
+                        variant->few_rows ? clattn__attention_bind_few : clattn__attention_bind, local, out);
+}
+
+static clattn_status build_merge(struct attention_op *op)
+{
+    const size_t single[3] = {1, 1, 1};
+    char options[OPTION_BYTES] = "-cl-std=CL1.2";
+    add_option(options, "OUT_TYPE", op->desc.out_type);
+    add_option(options, "VALUE_DIM", op->desc.value_dim);
+    return build_kernel(op, "attention/merge", options, clattn__attention_bind_merge, single, &op->merge);
+}
+
+static clattn_status build_weights(struct attention_op *op)
+{
+    const size_t single[3] = {1, 1, 1};
+    char options[OPTION_BYTES];
+    write_options(op->base.variant, op->base.params, &op->desc, options);
+    add_option(options, "QUERY_HEADS", op->desc.query_heads);
+    add_option(options, "STAGE", op->desc.weights_stage);
+    return build_kernel(op, "attention/weights", options, clattn__attention_bind, single, &op->weights);
+}
+
+/* A second kernel beside the one for many queries; without it that one serves. */
+static void build_few(struct attention_op *op)
+{
+    const struct clattn__variant *variant = clattn__few_rows_variant(
+        op->base.context, &clattn__attention_family, &op->desc, op->few_params);
+    if (!variant) {
+        return;
+    }
+    if (build_variant(op, variant, op->few_params, &op->few) == CLATTN_OK && build_merge(op) == CLATTN_OK) {
+        op->few_variant = variant;
+    } else {
+        clattn__log(op->base.context, "attention: not %s: %s", variant->name, clattn_error());
+    }
+}
+
+static clattn_status build(clattn_op *base, const void *desc)
+{
+    struct attention_op *op = (struct attention_op *)base;
+    const bool forced = ((const clattn_attention_desc *)desc)->kernel;
+    op->desc = *(const clattn_attention_desc *)desc;
+    op->desc.kernel = NULL; /* the caller's string does not outlive the call */
+    write_label(op, base->label, sizeof base->label);
+    TRY(build_variant(op, base->variant, base->params, &base->kernel));
+    if (base->variant->few_rows) {
+        TRY(build_merge(op));
+    } else if (!forced) {
+        build_few(op);
+    }
+    return op->desc.with & CLATTN_WITH_WEIGHTS ? build_weights(op) : CLATTN_OK;
+}
+
+static void release(clattn_op *base)
+{
+    struct attention_op *op = (struct attention_op *)base;
+    const cl_kernel kernels[] = {op->few, op->merge, op->weights};
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+        if (kernels[i]) {
+            clReleaseKernel(kernels[i]);
+        }
+    }
+}
+
+/* The shapes of most models: head_dim 64 and 128, each storage type, with and without causality. */
+static void usual(void (*visit)(void *user, const void *desc), void *user)
+{
+    const clattn_type types[] = {CLATTN_F32, CLATTN_F16, CLATTN_BF16};
+    for (int head_dim = 64; head_dim <= 128; head_dim += 64) {
+        for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+            for (int causal = 0; causal < 2; causal++) {
+                const clattn_attention_desc desc = {.head_dim = head_dim, .query_heads = 1, .type = types[t],
+                                                    .out_type = types[t], .causal = causal};
+                clattn_attention_desc full;
+                if (clattn__attention_complete(&desc, &full) == CLATTN_OK) {
+                    visit(user, &full);
+                }
+            }
+        }
+    }
+}
+
+const struct clattn__family clattn__attention_family = {
+    .op = "attention",
+    .variants = clattn__attention_variants,
+    .op_bytes = sizeof(struct attention_op),
+    .build = build,
+    .release = release,
+    .usual = usual,
+};

@@ -1,0 +1,370 @@
+/* The kernels of projection: which fit, and how each is built and run.  Best first. */
+#include "project.h"
+
+#include "../gemm.h"
+#include "../program.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* ---- Registry ---------------------------------------------------------------- */
+
+/* Every geometry gets the extent {rows, out_dim, batch}. */
+static void plain_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+{
+    (void)params;
+    for (int i = 0; i < 3; i++) {
+        global[i] = (size_t)extent[i];
+        local[i] = 1;
+    }
+}
+
+enum { WIDTH, VECTORS, TILE, CHUNK, BLOCK }; /* places in gemm/wide's params */
+
+static bool wide_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                      char reason[CLATTN__REASON_BYTES])
+{
+    (void)desc;
+    (void)params;
+    if (facts->vector_width != 4 && facts->vector_width != 8 && facts->vector_width != 16) {
+        snprintf(reason, CLATTN__REASON_BYTES, "is for CPUs with float vectors of 4, 8 or 16, the device has %d",
+                 facts->vector_width);
+        return false;
+    }
+    return true;
+}
+
+static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+{
+    (void)desc;
+    params[WIDTH] = facts->vector_width;
+    params[TILE] = facts->vector_width == 8 ? 4 : 8;
+}
+
+static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+{
+    const int64_t cells[3] = {divide_up(extent[1], params[WIDTH] * params[VECTORS]),
+                              divide_up(extent[0], params[BLOCK]), extent[2]};
+    plain_geometry(params, cells, global, local);
+}
+
+static void gemv_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+{
+    (void)desc;
+    params[WIDTH] = facts->vector_width;
+}
+
+static void gemv_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+{
+    const int64_t cells[3] = {divide_up(extent[1], params[WIDTH]), 1, extent[2]};
+    plain_geometry(params, cells, global, local);
+}
+
+const struct clattn__variant clattn__project_registry[] = {
+    {.name = "gemm/wide",
+     .fits = wide_fits,
+     .params = {{"WIDTH", 16}, {"VECTORS", 3}, {"TILE", 8}, {"CHUNK", 512}, {"BLOCK", 128}},
+     .adapt = wide_adapt,
+     .geometry = wide_geometry},
+    {.name = "gemm/gemv_wide",
+     .few_rows = true,
+     .fits = wide_fits,
+     .params = {{"WIDTH", 16}, {"ROWS", 8}},
+     .adapt = gemv_adapt,
+     .geometry = gemv_geometry},
+    {.name = "gemm/clblast", .library = true},
+    {.name = "gemm/plain", .geometry = plain_geometry},
+    {0},
+};
+
+/* ---- Building and running a kernel -------------------------------------------- */
+
+static struct clattn__binding bind_product(cl_kernel kernel, const clattn_project_desc *d,
+                                           const struct project_problem *p)
+{
+    struct clattn__binding binding = {.kernel = kernel};
+    clattn__bind_view(&binding, &p->x);
+    clattn__bind_view(&binding, &p->weight);
+    clattn__bind_view(&binding, &p->bias);
+    clattn__bind_view(&binding, &p->y);
+    clattn__bind_int(&binding, p->rows);
+    clattn__bind_int(&binding, d->out_dim);
+    clattn__bind_int(&binding, d->in_dim);
+    return binding;
+}
+
+enum { OPTION_BYTES = 256 };
+
+static void write_options(const struct clattn__variant *variant, const int *params, const clattn_project_desc *d,
+                          char options[OPTION_BYTES])
+{
+    int used = snprintf(options, OPTION_BYTES, "-cl-std=CL1.2 -DTYPE=%d -DOUT_TYPE=%d -DWITH_BIAS=%d", d->type,
+                        d->out_type, d->bias);
+    for (int i = 0; i < CLATTN__MAX_PARAMS && variant->params[i].name; i++) {
+        used += snprintf(options + used, OPTION_BYTES - (size_t)used, " -D%s=%d", variant->params[i].name, params[i]);
+    }
+}
+
+static clattn_status build_product(struct project_op *op, const struct clattn__variant *variant, const int *params,
+                                   cl_kernel *kernel)
+{
+    const struct project_problem nothing = {0};
+    const size_t single[3] = {1, 1, 1};
+    char options[OPTION_BYTES], file[64], name[64];
+    snprintf(file, sizeof file, "%s.cl", variant->name);
+    snprintf(name, sizeof name, "%s", variant->name);
+    *strchr(name, '/') = '_';
+    write_options(variant, params, &op->desc, options);
+    TRY(clattn__kernel_create(op->base.context, file, name, options, kernel));
+    const clattn_project_desc none = {0};
+    const struct clattn__binding binding = bind_product(*kernel, &none, &nothing);
+    return clattn__first_launch(op->base.context, &binding, single);
+}
+
+static size_t no_scratch(const struct project_op *op, int64_t rows)
+{
+    (void)op;
+    (void)rows;
+    return 0;
+}
+
+static clattn_status run_product(const struct project_op *op, const struct clattn__variant *variant,
+                                 const int *params, cl_kernel kernel, cl_command_queue queue,
+                                 const struct project_problem *p, cl_mem scratch)
+{
+    const int64_t extent[3] = {p->rows, op->desc.out_dim, p->batch};
+    size_t global[3], local[3];
+    (void)scratch;
+    variant->geometry(params, extent, global, local);
+    const struct clattn__binding binding = bind_product(kernel, &op->desc, p);
+    return clattn__launch(&binding, queue, global, local);
+}
+
+/* ---- Packed weights ------------------------------------------------------------ */
+
+static struct clattn__binding bind_pack(cl_kernel kernel, const clattn_project_desc *d,
+                                        const struct clattn__view *weight, const struct clattn__view *packed)
+{
+    struct clattn__binding binding = {.kernel = kernel};
+    clattn__bind_view(&binding, weight);
+    clattn__bind_view(&binding, packed);
+    clattn__bind_int(&binding, d->out_dim);
+    clattn__bind_int(&binding, d->in_dim);
+    return binding;
+}
+
+static clattn_status build_packed(struct project_op *op, const struct clattn__variant *variant, const int *params,
+                                  cl_kernel *kernel)
+{
+    const clattn_project_desc none = {0};
+    const struct clattn__view nothing = {0};
+    const size_t single[3] = {1, 1, 1};
+    char options[OPTION_BYTES];
+    TRY(build_product(op, variant, params, kernel));
+    snprintf(options, sizeof options, "-cl-std=CL1.2 -DTYPE=%d -DWIDTH=%d -DVECTORS=%d", op->desc.type,
+             params[WIDTH], params[VECTORS]);
+    TRY(clattn__kernel_create(op->base.context, "gemm/pack_wide.cl", "gemm_pack_wide", options, &op->pack));
+    const struct clattn__binding binding = bind_pack(op->pack, &none, &nothing, &nothing);
+    return clattn__first_launch(op->base.context, &binding, single);
+}
+
+/* Whole panels of every column. */
+static struct clattn__view packed_view(const struct project_op *op, const int *params, cl_mem mem)
+{
+    const int64_t panel = (int64_t)params[WIDTH] * params[VECTORS];
+    const int64_t size[4] = {1, divide_up(op->desc.out_dim, panel), op->desc.in_dim, panel};
+    return clattn__dense_view(mem, 0, size, op->desc.type);
+}
+
+static clattn_status pack(const struct project_op *op, const int *params, cl_command_queue queue,
+                          const struct clattn__view *weight, const struct clattn__view *packed)
+{
+    enum { COLUMNS = 256 }; /* as in kernels/gemm/pack_wide.cl */
+    const size_t global[3] = {(size_t)divide_up(op->desc.out_dim, params[WIDTH] * params[VECTORS]),
+                              (size_t)divide_up(op->desc.in_dim, COLUMNS), 1};
+    const size_t local[3] = {1, 1, 1};
+    const struct clattn__binding binding = bind_pack(op->pack, &op->desc, weight, packed);
+    return clattn__launch(&binding, queue, global, local);
+}
+
+static size_t packed_scratch(const struct project_op *op, int64_t rows)
+{
+    (void)rows;
+    return op->weight.mem ? 0
+                          : (size_t)packed_view(op, op->base.params, NULL).extent * clattn_type_size(op->desc.type);
+}
+
+static clattn_status run_packed(const struct project_op *op, const struct clattn__variant *variant,
+                                const int *params, cl_kernel kernel, cl_command_queue queue,
+                                const struct project_problem *p, cl_mem scratch)
+{
+    struct project_problem packed = *p;
+    if (!op->weight.mem) {
+        packed.weight = packed_view(op, params, scratch);
+        TRY(pack(op, params, queue, &p->weight, &packed.weight));
+    }
+    return run_product(op, variant, params, kernel, queue, &packed, NULL);
+}
+
+clattn_status clattn__project_keep(struct project_op *op, const struct clattn__view *weight)
+{
+    if (!op->pack) {
+        op->weight = *weight;
+        return CL(clRetainMemObject, weight->mem);
+    }
+    cl_int code;
+    const struct clattn__view packed = packed_view(op, op->base.params, NULL);
+    cl_mem mem = clCreateBuffer(op->base.context->cl, CL_MEM_READ_WRITE,
+                                (size_t)packed.extent * clattn_type_size(op->desc.type), NULL, &code);
+    TRY(clattn__opencl(code, "clCreateBuffer"));
+    op->weight = packed;
+    op->weight.mem = mem;
+    TRY(pack(op, op->base.params, op->base.context->queue, weight, &op->weight));
+    return CL(clFinish, op->base.context->queue);
+}
+
+/* ---- CLBlast -------------------------------------------------------------------- */
+
+static struct clattn__binding bind_convert(cl_kernel kernel, const struct clattn__view *x,
+                                           const struct clattn__view *bias, const struct clattn__view *y,
+                                           int64_t columns, int64_t rows)
+{
+    struct clattn__binding binding = {.kernel = kernel};
+    clattn__bind_view(&binding, x);
+    clattn__bind_view(&binding, bias);
+    clattn__bind_view(&binding, y);
+    clattn__bind_int(&binding, columns);
+    clattn__bind_int(&binding, rows);
+    return binding;
+}
+
+static clattn_status build_convert(struct project_op *op, clattn_type from, clattn_type to, bool bias,
+                                   clattn_type bias_type, cl_kernel *out)
+{
+    char options[OPTION_BYTES];
+    const size_t single[3] = {1, 1, 1};
+    const struct clattn__view none = {0};
+    snprintf(options, sizeof options, "-cl-std=CL1.2 -DTYPE=%d -DOUT_TYPE=%d -DWITH_BIAS=%d -DBIAS_TYPE=%d",
+             from, to, bias, bias_type);
+    TRY(clattn__kernel_create(op->base.context, "gemm/convert.cl", "gemm_convert", options, out));
+    const struct clattn__binding binding = bind_convert(*out, &none, &none, &none, 0, 0);
+    return clattn__first_launch(op->base.context, &binding, single);
+}
+
+static clattn_status build_clblast(struct project_op *op, const struct clattn__variant *variant, const int *params,
+                                   cl_kernel *kernel)
+{
+    const clattn_project_desc *d = &op->desc;
+    (void)variant;
+    (void)params;
+    (void)kernel;
+    if (d->type != CLATTN_F32) {
+        TRY(build_convert(op, d->type, CLATTN_F32, false, CLATTN_F32, &op->widen));
+    }
+    if (d->bias || d->out_type != CLATTN_F32) {
+        TRY(build_convert(op, CLATTN_F32, d->out_type, d->bias, d->type, &op->finish));
+    }
+    return clattn__gemm_prepare(op->base.context, d->out_dim, d->in_dim);
+}
+
+/* Where in the scratch the f32 copies of x, weight and y lie. */
+struct copies {
+    int64_t x, weight, y; /* offsets */
+    int64_t total;        /* elements */
+};
+
+static struct copies plan_copies(const clattn_project_desc *d, int64_t rows)
+{
+    struct copies c = {0};
+    if (d->type != CLATTN_F32) {
+        c.weight = rows * d->in_dim;
+        c.total = c.weight + (int64_t)d->out_dim * d->in_dim;
+    }
+    if (d->out_type != CLATTN_F32) {
+        c.y = c.total;
+        c.total += rows * d->out_dim;
+    }
+    return c;
+}
+
+static size_t clblast_scratch(const struct project_op *op, int64_t rows)
+{
+    return (size_t)plan_copies(&op->desc, rows).total * sizeof(float);
+}
+
+static clattn_status convert(cl_kernel kernel, cl_command_queue queue, const struct clattn__view *x,
+                             const struct clattn__view *bias, const struct clattn__view *y, int64_t columns,
+                             int64_t rows, int64_t batch)
+{
+    const struct clattn__binding binding = bind_convert(kernel, x, bias, y, columns, rows);
+    const size_t global[3] = {(size_t)columns, (size_t)rows, (size_t)batch};
+    return clattn__launch(&binding, queue, global, NULL);
+}
+
+/* Whether all rows of the batch are one matrix, and the distance of its rows. */
+static bool is_matrix(const struct clattn__view *view, const struct project_problem *p, int64_t columns,
+                      int64_t *pitch)
+{
+    *pitch = p->rows > 1 ? view->at[2] : p->batch > 1 ? view->at[1] : columns;
+    return p->batch == 1 || p->rows == 1 || view->at[1] == p->rows * view->at[2];
+}
+
+/* One product for the whole batch where that is a matrix, else one per batch entry. */
+static clattn_status multiply(cl_command_queue queue, const struct project_problem *p, const clattn_project_desc *d)
+{
+    int64_t x_pitch, y_pitch;
+    const bool x_whole = is_matrix(&p->x, p, d->in_dim, &x_pitch);
+    const bool y_whole = is_matrix(&p->y, p, d->out_dim, &y_pitch);
+    const int64_t products = x_whole && y_whole ? 1 : p->batch;
+    const int64_t rows = p->batch * p->rows / (products ? products : 1);
+    const struct clattn__matrix weight = {p->weight.mem, p->weight.at[0],
+                                          d->out_dim > 1 ? p->weight.at[2] : d->in_dim};
+    for (int64_t b = 0; b < products; b++) {
+        const struct clattn__matrix x = {p->x.mem, p->x.at[0] + b * p->x.at[1], x_pitch};
+        const struct clattn__matrix y = {p->y.mem, p->y.at[0] + b * p->y.at[1], y_pitch};
+        TRY(clattn__gemm(queue, rows, d->out_dim, d->in_dim, &x, &weight, &y));
+    }
+    return CLATTN_OK;
+}
+
+static clattn_status run_clblast(const struct project_op *op, const struct clattn__variant *variant,
+                                 const int *params, cl_kernel kernel, cl_command_queue queue,
+                                 const struct project_problem *p, cl_mem scratch)
+{
+    const clattn_project_desc *d = &op->desc;
+    const struct copies copies = plan_copies(d, p->batch * p->rows);
+    const struct clattn__view none = {0};
+    struct project_problem f32 = *p;
+    (void)variant;
+    (void)params;
+    (void)kernel;
+    if (op->widen) {
+        const int64_t x_size[4] = {p->batch, p->rows, 1, d->in_dim}, w_size[4] = {1, d->out_dim, 1, d->in_dim};
+        f32.x = clattn__dense_view(scratch, copies.x, x_size, CLATTN_F32);
+        f32.weight = clattn__dense_view(scratch, copies.weight, w_size, CLATTN_F32);
+        TRY(convert(op->widen, queue, &p->x, &none, &f32.x, d->in_dim, p->rows, p->batch));
+        TRY(convert(op->widen, queue, &p->weight, &none, &f32.weight, d->in_dim, d->out_dim, 1));
+    }
+    if (d->out_type != CLATTN_F32) {
+        const int64_t y_size[4] = {p->batch, p->rows, 1, d->out_dim};
+        f32.y = clattn__dense_view(scratch, copies.y, y_size, CLATTN_F32);
+    }
+    TRY(multiply(queue, &f32, d));
+    return op->finish ? convert(op->finish, queue, &f32.y, &p->bias, &p->y, d->out_dim, p->rows, p->batch)
+                      : CLATTN_OK;
+}
+
+/* ---- Ways, in the order of the registry ------------------------------------------ */
+
+const struct project_way *clattn__project_way(const struct clattn__variant *variant)
+{
+    static const struct project_way ways[] = {
+        {build_packed, packed_scratch, run_packed},
+        {build_product, no_scratch, run_product},
+        {build_clblast, clblast_scratch, run_clblast},
+        {build_product, no_scratch, run_product},
+    };
+    return &ways[variant - clattn__project_registry];
+}
