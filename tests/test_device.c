@@ -18,8 +18,6 @@ static void open_devices(void)
     ck_assert_uint_le(device_count, MAX_DEVICES);
 }
 
-static void close_devices(void) {}
-
 static void device_name(cl_device_id device, char name[NAME_BYTES])
 {
     memset(name, 0, NAME_BYTES);
@@ -88,7 +86,7 @@ static size_t found(const char *text)
 START_TEST(a_number_names_its_place_in_the_list)
 {
     for (size_t i = 0; i < device_count; i++) {
-        char number[16];
+        char number[32];
         snprintf(number, sizeof number, "%zu", i);
         ck_assert_uint_eq(found(number), i);
     }
@@ -182,7 +180,7 @@ END_TEST
 
 START_TEST(the_environment_names_the_device_where_the_caller_does_not)
 {
-    char last[16];
+    char last[32];
     snprintf(last, sizeof last, "%zu", device_count - 1);
     setenv("CLATTN_DEVICE", last, 1);
     ck_assert_uint_eq(found(NULL), device_count - 1);
@@ -265,14 +263,11 @@ static void add_find_tests(TCase *tests)
 int main(void)
 {
     Suite *suite = suite_create("device");
-    TCase *finding = tcase_create("list and find"), *facts = tcase_create("facts");
-    tcase_add_checked_fixture(finding, open_devices, close_devices);
+    TCase *finding = suite_group(suite, "list and find", open_devices, NULL);
     add_list_tests(finding);
     add_find_tests(finding);
-    suite_add_tcase(suite, finding);
-    tcase_add_checked_fixture(facts, fixture_open, fixture_close);
+    TCase *facts = suite_group(suite, "facts", fixture_open, fixture_close);
     tcase_add_test(facts, facts_are_what_the_driver_says);
     tcase_add_test(facts, facts_are_plausible);
-    suite_add_tcase(suite, facts);
     return suite_run_on_device(suite);
 }

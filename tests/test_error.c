@@ -109,7 +109,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("error");
-    TCase *tests = tcase_create("error");
+    TCase *tests = suite_group(suite, "error", NULL, NULL);
     tcase_add_test(tests, every_status_has_its_name);
     tcase_add_test(tests, a_number_that_is_no_status_has_a_name_too);
     tcase_add_test(tests, the_text_is_empty_before_any_failure);
@@ -121,6 +121,5 @@ int main(void)
     tcase_add_test(tests, an_opencl_code_without_a_name_still_shows_its_number);
     tcase_add_test(tests, each_thread_has_its_own_text);
     tcase_add_test(tests, the_library_has_the_version_of_its_header);
-    suite_add_tcase(suite, tests);
     return suite_run(suite);
 }

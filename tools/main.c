@@ -16,6 +16,7 @@ static const struct command {
     {"attend", "one attention, or a whole attention layer, on arrays from files", cmd_attend},
     {"check", "self-test on this device against a double-precision reference", cmd_check},
     {"build", "compile every kernel for this device and fill the cache", cmd_build},
+    {"bench", "time operations, and how near they come to what the device can do", cmd_bench},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -186,6 +186,19 @@ static int check_words(const option_row *row, char **argv)
     return EXIT_DONE;
 }
 
+static int store_word(const option_row *row, void *options, bool *taken)
+{
+    if (!row || *taken) {
+        return wrong_usage("unexpected argument '%s'", optarg);
+    }
+    *taken = true;
+    const char *expected = row->parse(optarg, (char *)options + row->target);
+    if (expected) {
+        return wrong_usage("%s '%s': expected %s", row->name, optarg, expected);
+    }
+    return EXIT_DONE;
+}
+
 static int store(const option_row *row, void *options)
 {
     char *target = (char *)options + row->target;
@@ -208,11 +221,12 @@ bool options_parse(const command_line *line, int argc, char **argv, void *option
     opterr = 0;
     optind = 1;
     *status = EXIT_DONE;
+    bool word_taken = false;
     int code;
     /* "-": words in their order, without moving them; ":": tell a missing value apart. */
     while (*status == EXIT_DONE && (code = getopt_long(argc, argv, "-:", table, NULL)) != -1) {
         if (code == 1) {
-            *status = wrong_usage("unexpected argument '%s'", optarg);
+            *status = store_word(line->word, options, &word_taken);
         } else if (code < 256) {
             *status = explain(code, argv, rows);
         } else {

@@ -33,6 +33,7 @@ typedef struct command_line {
     const option_row *rows;
     size_t row_count;
     const char *examples; /* may be NULL */
+    const option_row *word; /* how a word that is no option is read; NULL = there is none */
 } command_line;
 
 /* Reads argv[1..] into options.  True: go on.  False: leave with *status, after

@@ -25,12 +25,21 @@ static void build_few(struct project_op *op)
     }
 }
 
+static clattn_status view_weight(const clattn_project_desc *d, struct clattn__view *view)
+{
+    const struct clattn__want want = {"project", "weight", {1, d->out_dim, 1, d->in_dim}, 0, 1u << d->type, false, true};
+    TRY(clattn__view(&want, &d->weight, view));
+    if (view->mem && d->out_dim > 1 && view->at[2] < d->in_dim) {
+        return clattn__refuse("project: args.weight.stride[1] is %lld, must be at least %d",
+                              (long long)view->at[2], d->in_dim);
+    }
+    return CLATTN_OK;
+}
+
 static clattn_status keep_weight(struct project_op *op)
 {
-    const clattn_project_desc *d = &op->desc;
-    const struct clattn__want want = {"project", "weight", {1, d->out_dim, 1, d->in_dim}, 0, 1u << d->type, false, true};
     struct clattn__view view;
-    TRY(clattn__view(&want, &d->weight, &view));
+    TRY(view_weight(&op->desc, &view));
     return view.mem ? clattn__project_keep(op, &view) : CLATTN_OK;
 }
 
@@ -108,12 +117,23 @@ static clattn_status check_desc(const clattn_project_desc *d)
     return CLATTN_OK;
 }
 
+/* A view's refusal is of an argument; here the field is the descriptor's. */
+static clattn_status check_weight(const clattn_project_desc *d)
+{
+    struct clattn__view view;
+    const clattn_status status = view_weight(d, &view);
+    const char *field = strstr(clattn_error(), "args.");
+    return status == CLATTN_ERR_ARGUMENT && field ? clattn__refuse("project: desc.%s", field + strlen("args."))
+                                                  : status;
+}
+
 clattn_status clattn_project_create(clattn_context *context, const clattn_project_desc *desc, clattn_op **out)
 {
     if (!context || !out) {
         return clattn__refuse("project: %s is NULL", context ? "out" : "context");
     }
     TRY(check_desc(desc));
+    TRY(check_weight(desc));
     return clattn__op_create(context, &clattn__project_family, desc, desc->kernel, out);
 }
 

@@ -307,8 +307,11 @@ static clattn_status convert(cl_kernel kernel, cl_command_queue queue, const str
 static bool is_matrix(const struct clattn__view *view, const struct project_problem *p, int64_t columns,
                       int64_t *pitch)
 {
-    *pitch = p->rows > 1 ? view->at[2] : p->batch > 1 ? view->at[1] : columns;
-    return p->batch == 1 || p->rows == 1 || view->at[1] == p->rows * view->at[2];
+    /* Single rows may be repeated or overlap: no library takes that for a matrix. */
+    const bool whole = p->batch == 1 || (p->rows == 1 ? view->at[1] >= columns
+                                                      : view->at[1] == p->rows * view->at[2]);
+    *pitch = p->rows > 1 ? view->at[2] : p->batch > 1 && whole ? view->at[1] : columns;
+    return whole;
 }
 
 /* One product for the whole batch where that is a matrix, else one per batch entry. */

@@ -23,21 +23,28 @@ void directory_make(char path[PATH_TEXT_BYTES])
     ck_assert_ptr_nonnull(mkdtemp(path));
 }
 
-void directory_remove(const char *path)
+void directory_clear(const char *path)
 {
     DIR *directory = opendir(path);
-    if (!directory) {
-        unlink(path);
-        return;
-    }
+    ck_assert_msg(directory != NULL, "cannot list %s", path);
     for (struct dirent *entry; (entry = readdir(directory));) {
         if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) {
             char below[PATH_TEXT_BYTES];
+            struct stat state;
             join(below, path, entry->d_name);
-            directory_remove(below);
+            if (lstat(below, &state) == 0 && S_ISDIR(state.st_mode)) {
+                directory_remove(below);
+            } else {
+                unlink(below);
+            }
         }
     }
     closedir(directory);
+}
+
+void directory_remove(const char *path)
+{
+    directory_clear(path);
     rmdir(path);
 }
 

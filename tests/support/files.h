@@ -10,6 +10,7 @@ enum { PATH_TEXT_BYTES = 1024 };
 /* Makes an empty directory and writes its path. */
 void directory_make(char path[PATH_TEXT_BYTES]);
 void directory_remove(const char *path); /* and all that is in it */
+void directory_clear(const char *path);  /* of all that is in it */
 
 /* Writes directory/name, making what directories lie between. */
 void file_write(const char *directory, const char *name, const void *data, size_t bytes);

@@ -52,6 +52,17 @@ void fixture_close(void)
     fixture_close_directory();
 }
 
+TCase *suite_group(Suite *suite, const char *name, void (*setup)(void), void (*teardown)(void))
+{
+    TCase *tests = tcase_create(name);
+    tcase_set_timeout(tests, 600);
+    if (setup || teardown) {
+        tcase_add_checked_fixture(tests, setup, teardown);
+    }
+    suite_add_tcase(suite, tests);
+    return tests;
+}
+
 int suite_run(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);

@@ -33,6 +33,10 @@ void fixture_close_directory(void);
 
 cl_command_queue queue_make(const clattn_context *context);
 
+/* A group of tests with what runs before and after each; NULL = nothing.  Compiling
+ * may take a driver long, so the time limit is far above Check's. */
+TCase *suite_group(Suite *suite, const char *name, void (*setup)(void), void (*teardown)(void));
+
 /* Runs every test of a suite: main returns it.  77, which meson calls a skipped
  * test, where there is no OpenCL device at all. */
 int suite_run(Suite *suite);

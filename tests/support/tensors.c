@@ -10,7 +10,7 @@ enum { MAX_BUFFERS = 512 };
 static cl_mem buffers[MAX_BUFFERS];
 static int buffer_count;
 
-cl_mem buffer_make(size_t bytes)
+cl_mem memory_make(size_t bytes)
 {
     if (bytes == 0) {
         return NULL;
@@ -66,7 +66,7 @@ clattn_tensor tensor_zeros(clattn_type type, int64_t batch, int64_t rows, int64_
 {
     clattn_tensor tensor = {.size = {batch, rows, heads, columns}, .type = type};
     const size_t bytes = tensor_bytes(&tensor);
-    tensor.mem = buffer_make(bytes);
+    tensor.mem = memory_make(bytes);
     void *zeros = calloc(1, bytes + 1);
     ck_assert_ptr_nonnull(zeros);
     tensor_write(&tensor, zeros);

@@ -5,7 +5,7 @@
 #include <clattn/clattn.h>
 
 /* On the fixture's context.  A buffer of no bytes is NULL, as OpenCL has none. */
-cl_mem buffer_make(size_t bytes);
+cl_mem memory_make(size_t bytes);
 void tensors_release(void);
 
 /* A dense tensor in a buffer just large enough, filled with zeros or with numbers

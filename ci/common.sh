@@ -1,0 +1,152 @@
+# What the lanes share.  A lane is an executable in ci/lanes whose second line says in one comment
+# what it proves.  It ends with the line "N passed, N failed, N skipped", exits non-zero if
+# something failed, and works alone: what it needs, it makes or waits for.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+made=build/ci # everything the lanes make; a second run finds it there
+mkdir -p "$made/logs"
+
+# Nothing of the caller's may choose the device, and no kernel of an earlier run may serve this one.
+unset CLATTN_DEVICE CLATTN_KERNEL_DIR OCL_ICD_FILENAMES
+XDG_CACHE_HOME=$PWD/$made/cache
+export XDG_CACHE_HOME
+
+# Random cases begin here: another place every day, the same one again with CLATTN_SEED.
+seed=${CLATTN_SEED:-$(date +%Y%m%d)}
+
+passed=0 failed=0 skipped=0
+
+# Adds up every closing line of a log: "12 passed, 0 failed, 3 skipped", or without the last part.
+count() {
+  local p f s
+  read -r p f s < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p' "$1" |
+    awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }')
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  counted=$((p + f + s))
+}
+
+# Runs a program that closes with such a line and counts it.  One that ends badly without having
+# counted a failure is itself the failure.
+counting() {
+  local log status=0 before=$failed
+  log=$(mktemp)
+  printf '$ %s\n' "$*"
+  "$@" 2>&1 | tee "$log" || status=$?
+  count "$log"
+  rm -f "$log"
+  if [ "$counted" = 0 ] || { [ "$status" != 0 ] && [ "$failed" = "$before" ]; }; then
+    printf 'FAILED (exit status %d): %s\n' "$status" "$*"
+    failed=$((failed + 1))
+  fi
+}
+
+# Counts one command as one case.
+one_case() {
+  printf '$ %s\n' "$*"
+  if "$@"; then
+    passed=$((passed + 1))
+  else
+    printf 'FAILED: %s\n' "$*"
+    failed=$((failed + 1))
+  fi
+}
+
+finish() {
+  printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+  [ "$failed" = 0 ]
+  exit
+}
+
+# The lane cannot run here.
+skip() {
+  printf 'SKIPPED: %s\n' "$*"
+  skipped=1
+  finish
+}
+
+need_tool() { command -v "$1" >/dev/null || skip "$1 is not installed (ci/setup test)"; }
+
+# Runs a command silently; if it fails, shows what it said.
+quietly() {
+  local log=$1
+  shift
+  "$@" >"$log" 2>&1 || { cat "$log"; return 1; }
+}
+
+# build NAME [meson setup options]: $made/NAME, built once however many lanes ask.
+build() {
+  local name=$1
+  shift
+  (
+    flock 9
+    if [ ! -f "$made/$name/build.ninja" ]; then
+      quietly "$made/logs/$name-setup.txt" meson setup "$made/$name" -Dwerror=true "$@"
+    fi
+    quietly "$made/logs/$name-build.txt" ninja -C "$made/$name"
+  ) 9>"$made/$name.lock"
+}
+
+# The build that most lanes test.
+clattn=$made/gcc/tools/clattn
+need_clattn() { build gcc; }
+
+# venv NAME REQUIREMENTS: $made/NAME, a Python environment with exactly what the file lists.
+# One package at a time, so that a missing network is told by the name of what could not be had.
+venv() {
+  local name=$1 wanted=$2 package
+  (
+    flock 9
+    cmp -s "$wanted" "$made/$name/installed.txt" && exit
+    [ -x "$made/$name/bin/pip" ] || python3 -m venv "$made/$name"
+    while read -r package; do
+      quietly "$made/logs/$name-pip.txt" "$made/$name/bin/pip" install --quiet \
+        --disable-pip-version-check --no-deps "$package" ||
+        { echo "could not fetch the Python package $package; is the network there?"; exit 1; }
+    done < <(grep -v '^#' "$wanted")
+    cp "$wanted" "$made/$name/installed.txt"
+  ) 9>"$made/$name.lock"
+}
+
+# ---- Devices: each leaves only its own to be found ------------------------------------------
+
+vendors=/etc/OpenCL/vendors # where Debian registers drivers
+
+use_driver() {
+  [ -f "$vendors/$1" ] || skip "$2 is not installed (ci/setup test)"
+  export OCL_ICD_VENDORS=$vendors/$1
+}
+
+use_pocl() {
+  use_driver pocl.icd pocl-opencl-icd
+  export POCL_CACHE_DIR=$PWD/$made/cache/pocl
+  mkdir -p "$POCL_CACHE_DIR"
+}
+
+use_rusticl() {
+  use_driver rusticl.icd mesa-opencl-icd
+  export RUSTICL_ENABLE=llvmpipe
+}
+
+# Debian's loader takes the library itself for a folder of drivers, and the library finds its own.
+use_intel() {
+  [ "$(uname -m)" = x86_64 ] || skip "Intel's runtime is for x86-64"
+  venv intel ci/intel-opencl.txt || { failed=1; finish; }
+  export OCL_ICD_VENDORS=$PWD/$made/intel/lib/libintelocl.so
+}
+
+# ---- Cases ------------------------------------------------------------------------------------
+
+jobs=${CLATTN_JOBS:-$(nproc)}
+
+# small_cases KEYS [OP]: the smoke and ci cases (of an operation) with at most so many keys, one a
+# line, for devices that are slow.
+small_cases() {
+  cat tests/cases/smoke.txt tests/cases/ci.txt | awk -v keys="$1" -v op="${2:-}" '
+    !/^[a-z]/ || (op != "" && $1 != op) { next }
+    { for (i = 1; i < NF; i++) if ($i == "--nk" && $(i + 1) > keys) next; print }'
+}
+
+# Runs a program once for each line that it reads, several at a time; the line is its last argument.
+for_each_line() { tr '\n' '\0' | xargs -0 -n 1 -P "$jobs" "$@"; }

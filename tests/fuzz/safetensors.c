@@ -1,0 +1,20 @@
+/* tools/io_safetensors.c: any bytes are read or refused with a reason, whichever tensor
+ * is asked for. */
+#include "target.h"
+
+#include "io_safetensors.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    static const char *const names[] = {"x", "q.weight", "", "__metadata__"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        array a = {0};
+        reason why = {""};
+        FILE *file = file_of(data, bytes);
+        const bool read = safetensors_read(file, bytes, names[i], &a, &why);
+        fclose(file);
+        check_outcome(read, &a, &why);
+        array_free(&a);
+    }
+    return 0;
+}

@@ -1,0 +1,97 @@
+/* A case (tests/check/case.h) made ready to be run again and again: its op, its operands in
+ * device buffers, and what it costs at least.  For bench and for tests/peers. */
+#ifndef TOOLS_WORKLOAD_H
+#define TOOLS_WORKLOAD_H
+
+#include "case.h"
+#include "message.h"
+#include "session.h"
+
+enum { WORKLOAD_OPERANDS = 16 };
+
+typedef enum operand_fill {
+    FILL_OUTPUT,  /* not written */
+    FILL_NORMAL,  /* normally distributed, divided by the root of divide */
+    FILL_MASK,    /* three of four visible */
+    FILL_SLOPES,  /* ALiBi's powers of two */
+    FILL_NUMBERS  /* from a list in the case, by batch entry */
+} operand_fill;
+
+typedef struct operand {
+    const char *name; /* "q"; NULL ends the list */
+    bool present;
+    operand_fill fill;
+    clattn_type type;
+    int64_t size[4];
+    int64_t divide;      /* FILL_NORMAL: 0 or 1 = nothing */
+    const char *numbers; /* FILL_NUMBERS */
+    clattn_tensor view;
+} operand;
+
+typedef struct workload workload;
+
+/* What differs between operations; workload_kinds in workload.c holds them. */
+typedef struct workload_kind {
+    const char *name;
+    /* Fills operands, flops and bytes. */
+    bool (*describe)(workload *w, reason *why);
+    clattn_status (*create)(workload *w, clattn_context *context, const char *kernel);
+    /* Puts the operands' views and the scratch into args. */
+    void (*bind)(workload *w);
+    size_t (*scratch)(const workload *w);
+    clattn_status (*run)(const workload *w, cl_command_queue queue);
+} workload_kind;
+
+struct workload {
+    struct test_case c;
+    const workload_kind *kind;
+    operand operands[WORKLOAD_OPERANDS];
+    union { /* by kind */
+        clattn_attention_args attention;
+        clattn_project_args project;
+        clattn_mha_args mha;
+    } args;
+    clattn_op *op;
+    cl_mem scratch;
+    double create_ms;
+    double flops; /* of visible query-key pairs and of projections */
+    double bytes; /* every operand read or written once */
+};
+
+/* The kinds there are. */
+extern const workload_kind attention_kind, project_kind, mha_kind;
+
+/* kernel: a variant's name instead of the case's own; NULL = that, or the best that fits.  False with the reason if the
+ * device has no room or no kernel for it; nothing is left to close then. */
+bool workload_open(workload *w, const session *s, const struct test_case *c, const char *kernel,
+                   reason *why);
+void workload_close(workload *w);
+
+/* Anew, after an operand was overwritten: an op may keep a copy of constant weights. */
+bool workload_make_op(workload *w, const session *s, reason *why);
+
+/* The operand of that name, or NULL if the case has none. */
+operand *workload_operand(workload *w, const char *name);
+size_t operand_bytes(const operand *o);
+
+/* Enqueues. */
+clattn_status workload_run(const workload *w, cl_command_queue queue);
+
+/* "attention 32/8 x 1 x 8192 d128 f16 causal": a case for people. */
+void workload_title(const struct test_case *c, char *text, size_t bytes);
+
+/* ---- For the kinds ---------------------------------------------------------------------- */
+
+operand operand_of(const char *name, bool present, operand_fill fill, clattn_type type,
+                   int64_t batch, int64_t rows, int64_t heads, int64_t columns);
+/* {1, out, 1, in}, so small that results are of the size of what goes in. */
+operand operand_weight(const char *name, bool present, clattn_type type, int64_t out, int64_t in);
+/* I32 {batch, 1, 1, 1} from a list in the case; absent if that is empty. */
+operand operand_numbers(const char *name, const char *numbers, int64_t batch);
+
+/* Floating-point operations of attention alone. */
+double attention_flops(const struct test_case *c);
+bool attention_desc_of(const struct test_case *c, const char *kernel, clattn_attention_desc *desc,
+                       reason *why);
+
+#endif /* TOOLS_WORKLOAD_H */
