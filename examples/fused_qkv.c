@@ -56,9 +56,18 @@ int main(void)
 
     /* Sizes and strides are always said in the order {batch, row, head, column}, whatever the order
      * in memory.  Strides left out mean dense, last index fastest. */
-#define SIZE {BATCH, ROWS, HEADS, DIM}
-#define IN_FUSED {ROWS * PITCH, PITCH, DIM, 1}
-#define BHND {HEADS * ROWS * DIM, DIM, ROWS * DIM, 1}
+#define SIZE                                                                                       \
+    {                                                                                              \
+        BATCH, ROWS, HEADS, DIM                                                                    \
+    }
+#define IN_FUSED                                                                                   \
+    {                                                                                              \
+        ROWS *PITCH, PITCH, DIM, 1                                                                 \
+    }
+#define BHND                                                                                       \
+    {                                                                                              \
+        HEADS *ROWS *DIM, DIM, ROWS *DIM, 1                                                        \
+    }
     const clattn_attention_args slices = {
         .q = {.mem = all, .offset = 0, .size = SIZE, .stride = IN_FUSED},
         .k = {.mem = all, .offset = WIDTH, .size = SIZE, .stride = IN_FUSED},

@@ -14,12 +14,12 @@ struct clattn_context {
     cl_device_id device;
     cl_command_queue queue; /* in-order, for probes and for a kernel's first launch */
     clattn_device_facts facts;
-    char *facts_text;       /* owns the strings of facts */
-    char *cache_dir;        /* NULL = memory only */
-    char *kernel_dir;       /* NULL = embedded */
+    char *facts_text; /* owns the strings of facts */
+    char *cache_dir;  /* NULL = memory only */
+    char *kernel_dir; /* NULL = embedded */
     void (*log)(void *user, const char *text);
     void *user;
-    clattn__mutex lock;     /* of programs and of building */
+    clattn__mutex lock; /* of programs and of building */
     struct clattn__program *programs;
 };
 

@@ -26,7 +26,8 @@ static size_t list_all(cl_device_id *devices, size_t capacity)
     for (cl_uint p = 0; p < platform_count && p < MAX_PLATFORMS; p++) {
         cl_device_id found[MAX_DEVICES];
         cl_uint n = 0;
-        if (clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, MAX_DEVICES, found, &n) != CL_SUCCESS) {
+        if (clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, MAX_DEVICES, found, &n) !=
+            CL_SUCCESS) {
             continue; /* a platform without a device is normal */
         }
         for (cl_uint d = 0; d < n && d < MAX_DEVICES; d++, total++) {
@@ -62,7 +63,8 @@ static void platform_text(cl_device_id device, cl_platform_info what, char text[
 {
     cl_platform_id platform;
     text[0] = '\0';
-    if (clGetDeviceInfo(device, CL_DEVICE_PLATFORM, sizeof platform, &platform, NULL) != CL_SUCCESS ||
+    if (clGetDeviceInfo(device, CL_DEVICE_PLATFORM, sizeof platform, &platform, NULL) !=
+            CL_SUCCESS ||
         clGetPlatformInfo(platform, what, TEXT_BYTES - 1, text, NULL) != CL_SUCCESS) {
         snprintf(text, TEXT_BYTES, "unknown");
     }
@@ -109,7 +111,8 @@ static clattn_status refuse_device(const char *text, const cl_device_id *devices
     for (size_t i = 0; i < count && length < sizeof list - 1; i++) {
         char name[TEXT_BYTES];
         device_text(devices[i], CL_DEVICE_NAME, name);
-        const int n = snprintf(list + length, sizeof list - length, "%s%zu: %s", i ? ", " : "", i, name);
+        const int n =
+            snprintf(list + length, sizeof list - length, "%s%zu: %s", i ? ", " : "", i, name);
         length += n > 0 ? (size_t)n : 0;
     }
     return clattn__refuse("device: nothing matches '%s' (there is %s)", text, list);
@@ -223,9 +226,9 @@ static bool advertises(cl_device_id device, const char *extension)
         return false;
     }
     char *list = calloc(1, bytes + 1);
-    const bool found = list &&
-                       clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, bytes, list, NULL) == CL_SUCCESS &&
-                       strstr(list, extension);
+    const bool found =
+        list && clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, bytes, list, NULL) == CL_SUCCESS &&
+        strstr(list, extension);
     free(list);
     return found;
 }
@@ -239,15 +242,17 @@ static bool half_arithmetic_works(clattn_context *context)
     cl_int code;
     cl_kernel kernel = NULL;
     bool right = false;
-    cl_mem buffer = clCreateBuffer(context->cl, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, sizeof input,
-                                   (void *)input, &code);
+    cl_mem buffer = clCreateBuffer(context->cl, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+                                   sizeof input, (void *)input, &code);
     const size_t one = 1;
     if (code == CL_SUCCESS &&
-        clattn__kernel_create(context, "probe.cl", "probe_half_arithmetic", "", &kernel) == CLATTN_OK &&
+        clattn__kernel_create(context, "probe.cl", "probe_half_arithmetic", "", &kernel) ==
+            CLATTN_OK &&
         clSetKernelArg(kernel, 0, sizeof buffer, &buffer) == CL_SUCCESS &&
-        clEnqueueNDRangeKernel(context->queue, kernel, 1, NULL, &one, &one, 0, NULL, NULL) == CL_SUCCESS &&
-        clEnqueueReadBuffer(context->queue, buffer, CL_TRUE, 0, sizeof output, output, 0, NULL, NULL) ==
-            CL_SUCCESS) {
+        clEnqueueNDRangeKernel(context->queue, kernel, 1, NULL, &one, &one, 0, NULL, NULL) ==
+            CL_SUCCESS &&
+        clEnqueueReadBuffer(context->queue, buffer, CL_TRUE, 0, sizeof output, output, 0, NULL,
+                            NULL) == CL_SUCCESS) {
         right = !memcmp(output, expected, sizeof output);
         clattn__kernel_ready(context, kernel);
     }
@@ -262,5 +267,6 @@ static bool half_arithmetic_works(clattn_context *context)
 
 void clattn__device_probe(clattn_context *context)
 {
-    context->facts.fp16 = advertises(context->device, "cl_khr_fp16") && half_arithmetic_works(context);
+    context->facts.fp16 =
+        advertises(context->device, "cl_khr_fp16") && half_arithmetic_works(context);
 }

@@ -62,7 +62,8 @@ clattn_status clattn__launch(const struct clattn__binding *binding, cl_command_q
     if (global[0] == 0 || global[1] == 0 || global[2] == 0) {
         return CLATTN_OK;
     }
-    return CL(clEnqueueNDRangeKernel, queue, binding->kernel, 3, NULL, global, local, 0, NULL, NULL);
+    return CL(clEnqueueNDRangeKernel, queue, binding->kernel, 3, NULL, global, local, 0, NULL,
+              NULL);
 }
 
 clattn_status clattn__first_launch(clattn_context *context, const struct clattn__binding *binding,
@@ -79,8 +80,8 @@ clattn_status clattn__mark(cl_command_queue queue, cl_event *event)
     return event ? CL(clEnqueueMarkerWithWaitList, queue, 0, NULL, event) : CLATTN_OK;
 }
 
-clattn_status clattn__scratch(const clattn_context *context, const char *op, cl_mem given, size_t bytes,
-                              cl_mem *scratch, cl_mem *taken)
+clattn_status clattn__scratch(const clattn_context *context, const char *op, cl_mem given,
+                              size_t bytes, cl_mem *scratch, cl_mem *taken)
 {
     *scratch = given;
     *taken = NULL;

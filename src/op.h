@@ -46,7 +46,7 @@ clattn_status clattn__mark(cl_command_queue queue, cl_event *event);
 
 /* The caller's scratch if it is large enough, else a buffer that the caller of this
  * function releases after enqueuing (*taken).  bytes 0: none. */
-clattn_status clattn__scratch(const clattn_context *context, const char *op, cl_mem given, size_t bytes,
-                              cl_mem *scratch, cl_mem *taken);
+clattn_status clattn__scratch(const clattn_context *context, const char *op, cl_mem given,
+                              size_t bytes, cl_mem *scratch, cl_mem *taken);
 
 #endif /* CLATTN_OP_H */

@@ -22,8 +22,14 @@ double clattn__now_ms(void)
     return 1e3 * (double)count.QuadPart / (double)frequency.QuadPart;
 }
 
-static bool make_directory(const char *path) { return _mkdir(path) == 0 || GetLastError() == ERROR_ALREADY_EXISTS; }
-bool clattn__replace_file(const char *from, const char *to) { return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING); }
+static bool make_directory(const char *path)
+{
+    return _mkdir(path) == 0 || GetLastError() == ERROR_ALREADY_EXISTS;
+}
+bool clattn__replace_file(const char *from, const char *to)
+{
+    return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING);
+}
 unsigned long clattn__process_id(void) { return GetCurrentProcessId(); }
 
 static bool join(char *path, size_t bytes, const char *base, const char *rest)

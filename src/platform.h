@@ -9,7 +9,10 @@
 typedef struct clattn__mutex {
     void *srw; /* an SRWLOCK, which is one pointer */
 } clattn__mutex;
-#define CLATTN__MUTEX_INIT { 0 }
+#define CLATTN__MUTEX_INIT                                                                         \
+    {                                                                                              \
+        0                                                                                          \
+    }
 #else
 #include <pthread.h>
 typedef pthread_mutex_t clattn__mutex;

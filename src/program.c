@@ -37,7 +37,7 @@ static void make_key(const clattn_context *context, const char *source, const ch
     const clattn_device_facts *facts = &context->facts;
     char version[16];
     snprintf(version, sizeof version, "%d", CLATTN_VERSION);
-    const char *parts[] = {source,        options, facts->name, facts->driver, facts->platform_version,
+    const char *parts[] = {source, options, facts->name, facts->driver, facts->platform_version,
                            version};
     clattn__sha256 hash;
     clattn__sha256_init(&hash);
@@ -56,8 +56,8 @@ enum { HEADER_BYTES = 192 };
 static bool cache_path(const clattn_context *context, const char *key, const char *suffix,
                        char path[PATH_BYTES])
 {
-    return context->cache_dir && (size_t)snprintf(path, PATH_BYTES, "%s/%s%s", context->cache_dir, key,
-                                                  suffix) < PATH_BYTES;
+    return context->cache_dir && (size_t)snprintf(path, PATH_BYTES, "%s/%s%s", context->cache_dir,
+                                                  key, suffix) < PATH_BYTES;
 }
 
 static void checksum(const void *data, size_t bytes, char hex[65])
@@ -69,7 +69,8 @@ static void checksum(const void *data, size_t bytes, char hex[65])
 }
 
 /* The binary in the file, or NULL if there is none or it is damaged in any way. */
-static unsigned char *read_binary(const char *path, const char *key, size_t *bytes, double *compile_ms)
+static unsigned char *read_binary(const char *path, const char *key, size_t *bytes,
+                                  double *compile_ms)
 {
     FILE *file = fopen(path, "rb");
     if (!file) {
@@ -78,7 +79,8 @@ static unsigned char *read_binary(const char *path, const char *key, size_t *byt
     char header[HEADER_BYTES + 1] = "", file_key[65] = "", sum[65] = "", real_sum[65];
     unsigned char *binary = NULL;
     if (fread(header, 1, HEADER_BYTES, file) == HEADER_BYTES &&
-        sscanf(header, "clattn program 1 %64s %64s %zu %lf", file_key, sum, bytes, compile_ms) == 4 &&
+        sscanf(header, "clattn program 1 %64s %64s %zu %lf", file_key, sum, bytes, compile_ms) ==
+            4 &&
         !strcmp(file_key, key) && fseek(file, 0, SEEK_END) == 0 &&
         ftell(file) == (long)(HEADER_BYTES + *bytes) && fseek(file, HEADER_BYTES, SEEK_SET) == 0) {
         binary = malloc(*bytes + 1);
@@ -95,8 +97,8 @@ static unsigned char *read_binary(const char *path, const char *key, size_t *byt
     return binary;
 }
 
-static bool write_binary(const char *path, const char *key, const unsigned char *binary, size_t bytes,
-                         double compile_ms)
+static bool write_binary(const char *path, const char *key, const unsigned char *binary,
+                         size_t bytes, double compile_ms)
 {
     char header[HEADER_BYTES + 1], sum[65];
     checksum(binary, bytes, sum);
@@ -118,7 +120,8 @@ static bool write_binary(const char *path, const char *key, const unsigned char 
 static unsigned char *get_binary(const clattn_context *context, cl_program program, size_t *bytes)
 {
     cl_uint count = 0;
-    if (clGetProgramInfo(program, CL_PROGRAM_NUM_DEVICES, sizeof count, &count, NULL) != CL_SUCCESS ||
+    if (clGetProgramInfo(program, CL_PROGRAM_NUM_DEVICES, sizeof count, &count, NULL) !=
+            CL_SUCCESS ||
         count == 0) {
         return NULL;
     }
@@ -137,7 +140,8 @@ static unsigned char *get_binary(const clattn_context *context, cl_program progr
             *bytes = sizes[i];
         }
     }
-    if (binary && clGetProgramInfo(program, CL_PROGRAM_BINARIES, count * sizeof *binaries, binaries, NULL)) {
+    if (binary &&
+        clGetProgramInfo(program, CL_PROGRAM_BINARIES, count * sizeof *binaries, binaries, NULL)) {
         free(binary);
         binary = NULL;
     }
@@ -164,15 +168,16 @@ static void store(const clattn_context *context, const struct clattn__program *p
                         clattn__replace_file(beside, path);
     if (!stored) {
         remove(beside);
-        clattn__log(context, "cache: could not write '%s'; the kernel will be compiled again", path);
+        clattn__log(context, "cache: could not write '%s'; the kernel will be compiled again",
+                    path);
     }
     free(binary);
 }
 
 /* ---- Building ------------------------------------------------------------ */
 
-static clattn_status build_failure(const clattn_context *context, cl_program program, const char *file,
-                                   const char *options, cl_int code)
+static clattn_status build_failure(const clattn_context *context, cl_program program,
+                                   const char *file, const char *options, cl_int code)
 {
     size_t bytes = 0;
     clGetProgramBuildInfo(program, context->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
@@ -180,16 +185,17 @@ static clattn_status build_failure(const clattn_context *context, cl_program pro
     if (log && bytes) {
         clGetProgramBuildInfo(program, context->device, CL_PROGRAM_BUILD_LOG, bytes, log, NULL);
     }
-    clattn__log(context, "%s did not compile (%s) with %s\n%s", file, clattn__opencl_name(code), options,
-                log ? log : "");
-    const clattn_status status =
-        clattn__fail(CLATTN_ERR_BUILD, "%s did not compile (%s): %.*s", file, clattn__opencl_name(code),
-                     LOG_BYTES_IN_ERROR, log && log[0] ? log : "no build log");
+    clattn__log(context, "%s did not compile (%s) with %s\n%s", file, clattn__opencl_name(code),
+                options, log ? log : "");
+    const clattn_status status = clattn__fail(CLATTN_ERR_BUILD, "%s did not compile (%s): %.*s",
+                                              file, clattn__opencl_name(code), LOG_BYTES_IN_ERROR,
+                                              log && log[0] ? log : "no build log");
     free(log);
     return status;
 }
 
-static bool load_cached(const clattn_context *context, const char *options, struct clattn__program *program)
+static bool load_cached(const clattn_context *context, const char *options,
+                        struct clattn__program *program)
 {
     char path[PATH_BYTES];
     if (!cache_path(context, program->key, ".bin", path)) {
@@ -202,8 +208,8 @@ static bool load_cached(const clattn_context *context, const char *options, stru
     }
     cl_int code, binary_code = CL_SUCCESS;
     const unsigned char *const_binary = binary;
-    cl_program cl = clCreateProgramWithBinary(context->cl, 1, &context->device, &bytes, &const_binary,
-                                              &binary_code, &code);
+    cl_program cl = clCreateProgramWithBinary(context->cl, 1, &context->device, &bytes,
+                                              &const_binary, &binary_code, &code);
     free(binary);
     if (code == CL_SUCCESS && binary_code == CL_SUCCESS &&
         clBuildProgram(cl, 1, &context->device, options, NULL, NULL) == CL_SUCCESS) {
@@ -316,10 +322,12 @@ void clattn__kernel_ready(clattn_context *context, cl_kernel kernel)
     clattn__unlock(&context->lock);
 }
 
-static uint64_t kernel_number(const clattn_context *context, cl_kernel kernel, cl_kernel_work_group_info what)
+static uint64_t kernel_number(const clattn_context *context, cl_kernel kernel,
+                              cl_kernel_work_group_info what)
 {
     cl_ulong value = 0;
-    return clGetKernelWorkGroupInfo(kernel, context->device, what, sizeof value, &value, NULL) == CL_SUCCESS
+    return clGetKernelWorkGroupInfo(kernel, context->device, what, sizeof value, &value, NULL) ==
+                   CL_SUCCESS
                ? value
                : 0;
 }

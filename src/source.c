@@ -89,7 +89,8 @@ static clattn_status load(const char *directory, const char *path, const char **
             return CLATTN_OK;
         }
     }
-    return clattn__fail(CLATTN_ERR_BUILD, "kernel source '%s' is not embedded in this library", path);
+    return clattn__fail(CLATTN_ERR_BUILD, "kernel source '%s' is not embedded in this library",
+                        path);
 }
 
 /* The quoted path if the line is an #include, else false. */

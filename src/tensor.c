@@ -37,8 +37,8 @@ static clattn_status check_sizes(const struct clattn__want *want, const clattn_t
         const int64_t size = tensor->size[a];
         if (size != want->size[a] && !(want->repeat & 1u << a && size == 1)) {
             return clattn__refuse("%s: args.%s.size[%d] (%s) is %lld, must be %lld%s", want->op,
-                                  want->field, a, axes[a], (long long)size, (long long)want->size[a],
-                                  want->repeat & 1u << a ? " or 1" : "");
+                                  want->field, a, axes[a], (long long)size,
+                                  (long long)want->size[a], want->repeat & 1u << a ? " or 1" : "");
         }
     }
     return CLATTN_OK;
@@ -105,20 +105,20 @@ static clattn_status check_extent(const struct clattn__want *want, const clattn_
             return clattn__refuse("%s: args.%s does not fit 64-bit sizes", want->op, want->field);
         }
     }
-    *extent = last + 1;
-    size_t there = 0;
-    TRY(CL(clGetMemObjectInfo, tensor->mem, CL_MEM_SIZE, sizeof there, &there, NULL));
     if (last > INT64_MAX / 16 || tensor->offset > INT64_MAX / 16) {
         return clattn__refuse("%s: args.%s does not fit 64-bit sizes", want->op, want->field);
     }
+    *extent = last + 1;
+    size_t there = 0;
+    TRY(CL(clGetMemObjectInfo, tensor->mem, CL_MEM_SIZE, sizeof there, &there, NULL));
     bytes = (tensor->offset + last + 1) * (int64_t)clattn_type_size(tensor->type);
     if ((uint64_t)bytes > there) {
         return clattn__refuse("%s: args.%s reaches byte %lld of a buffer of %zu bytes", want->op,
                               want->field, (long long)bytes, there);
     }
     if (want->output && !elements_are_distinct(tensor->size, stride)) {
-        return clattn__refuse("%s: args.%s is an output whose strides make elements coincide", want->op,
-                              want->field);
+        return clattn__refuse("%s: args.%s is an output whose strides make elements coincide",
+                              want->op, want->field);
     }
     return CLATTN_OK;
 }
@@ -137,16 +137,16 @@ clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor 
         char list[64] = "";
         for (int t = 0; t < TYPES; t++) {
             if (want->types & 1u << t) {
-                snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", list[0] ? " or " : "",
-                         types[t].name);
+                snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
+                         list[0] ? " or " : "", types[t].name);
             }
         }
         return clattn__refuse("%s: args.%s.type is %s, must be %s", want->op, want->field,
                               clattn_type_name(tensor->type), list);
     }
     if (tensor->offset < 0) {
-        return clattn__refuse("%s: args.%s.offset is %lld, must not be negative", want->op, want->field,
-                              (long long)tensor->offset);
+        return clattn__refuse("%s: args.%s.offset is %lld, must not be negative", want->op,
+                              want->field, (long long)tensor->offset);
     }
     int64_t stride[4];
     TRY(check_sizes(want, tensor));
@@ -162,14 +162,17 @@ clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor 
     return CLATTN_OK;
 }
 
-clattn_status clattn__no_overlap(const char *op, const char *output_name, const struct clattn__view *output,
-                                 const char *input_name, const struct clattn__view *input)
+clattn_status clattn__no_overlap(const char *op, const char *output_name,
+                                 const struct clattn__view *output, const char *input_name,
+                                 const struct clattn__view *input)
 {
     if (!output->mem || output->mem != input->mem || !output->extent || !input->extent) {
         return CLATTN_OK;
     }
-    const size_t output_bytes = clattn_type_size(output->type), input_bytes = clattn_type_size(input->type);
-    const uint64_t o0 = (uint64_t)output->at[0] * output_bytes, i0 = (uint64_t)input->at[0] * input_bytes;
+    const size_t output_bytes = clattn_type_size(output->type),
+                 input_bytes = clattn_type_size(input->type);
+    const uint64_t o0 = (uint64_t)output->at[0] * output_bytes,
+                   i0 = (uint64_t)input->at[0] * input_bytes;
     const uint64_t o1 = o0 + (uint64_t)output->extent * output_bytes;
     const uint64_t i1 = i0 + (uint64_t)input->extent * input_bytes;
     if (o1 <= i0 || i1 <= o0) {
@@ -178,7 +181,8 @@ clattn_status clattn__no_overlap(const char *op, const char *output_name, const 
     return clattn__refuse("%s: args.%s overlaps args.%s", op, output_name, input_name);
 }
 
-struct clattn__view clattn__dense_view(cl_mem mem, int64_t offset, const int64_t size[4], clattn_type type)
+struct clattn__view clattn__dense_view(cl_mem mem, int64_t offset, const int64_t size[4],
+                                       clattn_type type)
 {
     const struct clattn__view view = {
         .mem = mem,

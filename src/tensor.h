@@ -17,15 +17,17 @@ struct clattn__view {
 struct clattn__want {
     const char *op, *field; /* for the error text: "attention: args.q ..." */
     int64_t size[4];
-    unsigned repeat;        /* bit a: axis a may have size 1 and is then repeated */
-    unsigned types;         /* bit t: clattn_type t is accepted */
-    bool output;            /* elements must be distinct */
-    bool optional;          /* may be absent */
+    unsigned repeat; /* bit a: axis a may have size 1 and is then repeated */
+    unsigned types;  /* bit t: clattn_type t is accepted */
+    bool output;     /* elements must be distinct */
+    bool optional;   /* may be absent */
 };
 
 enum {
     CLATTN__FLOATS = 1u << CLATTN_F32 | 1u << CLATTN_F16 | 1u << CLATTN_BF16,
-    CLATTN__BATCH = 1, CLATTN__ROW = 2, CLATTN__HEAD = 4
+    CLATTN__BATCH = 1,
+    CLATTN__ROW = 2,
+    CLATTN__HEAD = 4
 };
 
 /* Checks tensor against want: type, sizes, strides, overflow, and that its buffer
@@ -37,11 +39,13 @@ clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor 
 void clattn__strides(const clattn_tensor *tensor, int64_t stride[4]);
 
 /* Refuses an output that shares elements with an input. */
-clattn_status clattn__no_overlap(const char *op, const char *output_name, const struct clattn__view *output,
-                                 const char *input_name, const struct clattn__view *input);
+clattn_status clattn__no_overlap(const char *op, const char *output_name,
+                                 const struct clattn__view *output, const char *input_name,
+                                 const struct clattn__view *input);
 
 /* A dense view of part of a buffer, for scratch. */
-struct clattn__view clattn__dense_view(cl_mem mem, int64_t offset, const int64_t size[4], clattn_type type);
+struct clattn__view clattn__dense_view(cl_mem mem, int64_t offset, const int64_t size[4],
+                                       clattn_type type);
 
 /* a * b + c for non-negative numbers; false if it does not fit. */
 bool clattn__mul_add(int64_t a, int64_t b, int64_t c, int64_t *out);

@@ -34,15 +34,15 @@ static void default_params(const clattn_context *context, const struct clattn__v
     }
 }
 
-static bool fits(const clattn_context *context, const struct clattn__variant *variant, const void *desc,
-                 const int *params, char reason[CLATTN__REASON_BYTES])
+static bool fits(const clattn_context *context, const struct clattn__variant *variant,
+                 const void *desc, const int *params, char reason[CLATTN__REASON_BYTES])
 {
     reason[0] = '\0';
     return !variant->fits || variant->fits(&context->facts, desc, params, reason);
 }
 
-void clattn__report_variants(clattn_context *context, const struct clattn__family *family, const void *desc,
-                             clattn_variant_report *report, void *user)
+void clattn__report_variants(clattn_context *context, const struct clattn__family *family,
+                             const void *desc, clattn_variant_report *report, void *user)
 {
     for (const struct clattn__variant *v = family->variants; v->name; v++) {
         char reason[CLATTN__REASON_BYTES];
@@ -53,7 +53,8 @@ void clattn__report_variants(clattn_context *context, const struct clattn__famil
 }
 
 const struct clattn__variant *clattn__few_rows_variant(const clattn_context *context,
-                                                       const struct clattn__family *family, const void *desc,
+                                                       const struct clattn__family *family,
+                                                       const void *desc,
                                                        int params[CLATTN__MAX_PARAMS])
 {
     for (const struct clattn__variant *v = family->variants; v->name; v++) {
@@ -129,8 +130,8 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
         }
         clattn__log(context, "%s: not %s: %s", family->op, variant->name, reason);
         const size_t used = strlen(reasons);
-        snprintf(reasons + used, sizeof reasons - used, "%s%s: %.*s", used ? "; " : "", variant->name, share,
-                 reason);
+        snprintf(reasons + used, sizeof reasons - used, "%s%s: %.*s", used ? "; " : "",
+                 variant->name, share, reason);
     }
     if (kernel && !named) {
         return refuse_name(family, kernel);
@@ -159,9 +160,11 @@ static void warm_one(struct warm *warm, const void *desc, const struct clattn__v
         return;
     }
     const double start = clattn__now_ms();
-    const clattn_status status = try_variant(warm->context, warm->family, variant, params, desc, &op);
+    const clattn_status status =
+        try_variant(warm->context, warm->family, variant, params, desc, &op);
     if (status != CLATTN_OK) {
-        clattn__log(warm->context, "%s: not %s: %s", warm->family->op, variant->name, clattn_error());
+        clattn__log(warm->context, "%s: not %s: %s", warm->family->op, variant->name,
+                    clattn_error());
         if (warm->status == CLATTN_OK) {
             warm->status = status;
             snprintf(warm->error, sizeof warm->error, "%s: %s", variant->name, clattn_error());

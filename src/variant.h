@@ -28,12 +28,13 @@ struct clattn__variant {
 };
 
 struct clattn__family {
-    const char *op; /* "attention" */
+    const char *op;                         /* "attention" */
     const struct clattn__variant *variants; /* until a name is NULL */
-    size_t op_bytes;                           /* of the struct that begins with a clattn_op */
+    size_t op_bytes;                        /* of the struct that begins with a clattn_op */
     clattn_status (*build)(clattn_op *op, const void *desc); /* compiles what op->variant needs */
-    void (*release)(clattn_op *op);            /* of what build made, also when it failed midway */
-    /* Calls visit for each descriptor that clattn_context_warm should build; stops when it fails. */
+    void (*release)(clattn_op *op); /* of what build made, also when it failed midway */
+    /* Calls visit for each descriptor that clattn_context_warm should build; stops when it fails.
+     */
     void (*usual)(void (*visit)(void *user, const void *desc), void *user);
 };
 
@@ -45,12 +46,13 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
                                 const void *desc, const char *kernel, clattn_op **out);
 
 /* Reports every variant with its reason for refusing. */
-void clattn__report_variants(clattn_context *context, const struct clattn__family *family, const void *desc,
-                             clattn_variant_report *report, void *user);
+void clattn__report_variants(clattn_context *context, const struct clattn__family *family,
+                             const void *desc, clattn_variant_report *report, void *user);
 
 /* The first variant for few rows that fits, with its parameters; NULL if there is none. */
 const struct clattn__variant *clattn__few_rows_variant(const clattn_context *context,
-                                                       const struct clattn__family *family, const void *desc,
+                                                       const struct clattn__family *family,
+                                                       const void *desc,
                                                        int params[CLATTN__MAX_PARAMS]);
 
 /* Whether text names the variant: "attention/tiled" or "tiled". */

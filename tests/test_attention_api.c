@@ -12,7 +12,8 @@ static void close_all(void)
     fixture_close();
 }
 
-static void assert_call_refused(clattn_attention_desc desc, const clattn_attention_args *args, const char *words)
+static void assert_call_refused(clattn_attention_desc desc, const clattn_attention_args *args,
+                                const char *words)
 {
     clattn_op *op = attention_make(desc);
     cl_event event = NULL;
@@ -93,7 +94,8 @@ START_TEST(a_missing_op_or_call_and_an_op_of_another_kind_are_refused)
     assert_ok(clattn_project_create(fixture.context, &project, &other));
     assert_refused(clattn_attention_run(NULL, fixture.queue, &args, NULL), "op is NULL");
     assert_refused(clattn_attention_run(op, fixture.queue, NULL, NULL), "args is NULL");
-    assert_refused(clattn_attention_run(other, fixture.queue, &args, NULL), "of another kind, project");
+    assert_refused(clattn_attention_run(other, fixture.queue, &args, NULL),
+                   "of another kind, project");
     ck_assert_uint_eq(clattn_attention_scratch(NULL, &args), 0);
     ck_assert_uint_eq(clattn_attention_scratch(op, NULL), 0);
     ck_assert_uint_eq(clattn_attention_scratch(other, &args), 0);
@@ -106,7 +108,8 @@ START_TEST(a_missing_queue_fails_by_the_calls_name)
 {
     clattn_op *op = attention_make(plain_desc());
     const clattn_attention_args args = plain_args();
-    assert_fails(clattn_attention_run(op, NULL, &args, NULL), CLATTN_ERR_OPENCL, "clEnqueueNDRangeKernel");
+    assert_fails(clattn_attention_run(op, NULL, &args, NULL), CLATTN_ERR_OPENCL,
+                 "clEnqueueNDRangeKernel");
     attention_run(op, &args);
     clattn_op_destroy(op);
 }
@@ -119,7 +122,8 @@ START_TEST(a_call_without_queries_or_batch_does_nothing)
     clattn_op *op = attention_make(plain_desc());
     clattn_attention_args args = plain_args();
     tensor_fill(&args.out, 7);
-    const clattn_tensor untouched = args.out, expected = tensor_zeros(CLATTN_F32, BATCH, N_Q, HEADS, VALUE_DIM);
+    const clattn_tensor untouched = args.out,
+                        expected = tensor_zeros(CLATTN_F32, BATCH, N_Q, HEADS, VALUE_DIM);
     tensor_fill(&expected, 7);
     args.q.size[1] = args.out.size[1] = 0;
     attention_run(op, &args);
@@ -200,7 +204,8 @@ START_TEST(scratch_is_needed_for_weights_without_lse_only)
     ck_assert_uint_eq(clattn_attention_scratch(plain, &args), 0);
     ck_assert_uint_eq(clattn_attention_scratch(weights, &args), 0);
     args.lse.mem = NULL;
-    ck_assert_uint_eq(clattn_attention_scratch(weights, &args), BATCH * N_Q * HEADS * sizeof(float));
+    ck_assert_uint_eq(clattn_attention_scratch(weights, &args),
+                      BATCH * N_Q * HEADS * sizeof(float));
     clattn_op_destroy(weights);
     clattn_op_destroy(plain);
 }
@@ -327,8 +332,8 @@ START_TEST(positions_far_outside_the_keys_are_legal)
         tensor_read(&args.lse, lse, BATCH * N_Q * HEADS);
         for (int row = 0; row < BATCH * N_Q * HEADS; row++) {
             /* Before all keys a query sees none, behind them all. */
-            ck_assert_msg(far[i] < 0 ? lse[row] == -INFINITY : isfinite(lse[row]), "offset %d row %d: %g",
-                          (int)far[i], row, lse[row]);
+            ck_assert_msg(far[i] < 0 ? lse[row] == -INFINITY : isfinite(lse[row]),
+                          "offset %d row %d: %g", (int)far[i], row, lse[row]);
         }
     }
     clattn_op_destroy(op);

@@ -15,7 +15,8 @@ static void assert_desc_refused(clattn_attention_desc desc, const char *field)
 {
     clattn_op *const before = (clattn_op *)(void *)&fixture, *op = before;
     const clattn_status status = clattn_attention_create(fixture.context, &desc, &op);
-    ck_assert_msg(status == CLATTN_ERR_ARGUMENT, "%s was not refused: %s", field, clattn_status_name(status));
+    ck_assert_msg(status == CLATTN_ERR_ARGUMENT, "%s was not refused: %s", field,
+                  clattn_status_name(status));
     assert_contains(clattn_error(), field);
     assert_contains(clattn_error(), "attention: ");
     ck_assert_ptr_eq(op, before);
@@ -56,7 +57,8 @@ END_TEST
 
 START_TEST(a_type_that_is_no_storage_type_is_refused)
 {
-    const clattn_type wrong[] = {CLATTN_I32, CLATTN_U8, (clattn_type)5, (clattn_type)-1, (clattn_type)1000};
+    const clattn_type wrong[] = {CLATTN_I32, CLATTN_U8, (clattn_type)5, (clattn_type)-1,
+                                 (clattn_type)1000};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         REFUSED(type, wrong[i]);
         REFUSED(out_type, wrong[i]);
@@ -103,8 +105,8 @@ START_TEST(dimensions_at_their_limits_are_accepted)
 {
     const int32_t dims[] = {1, 2, 3, 512};
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
-        const clattn_attention_desc desc = {.head_dim = dims[i], .value_dim = 513 - dims[i], .query_heads = 1,
-                                            .kernel = "row"};
+        const clattn_attention_desc desc = {
+            .head_dim = dims[i], .value_dim = 513 - dims[i], .query_heads = 1, .kernel = "row"};
         clattn_op_destroy(attention_make(desc));
     }
 }

@@ -23,8 +23,9 @@ static cl_context callers_context(cl_device_id device)
 static cl_uint references(cl_context context)
 {
     cl_uint count = 0;
-    ck_assert_int_eq(clGetContextInfo(context, CL_CONTEXT_REFERENCE_COUNT, sizeof count, &count, NULL),
-                     CL_SUCCESS);
+    ck_assert_int_eq(
+        clGetContextInfo(context, CL_CONTEXT_REFERENCE_COUNT, sizeof count, &count, NULL),
+        CL_SUCCESS);
     return count;
 }
 
@@ -47,7 +48,10 @@ START_TEST(destroying_nothing_is_allowed)
 }
 END_TEST
 
-START_TEST(a_missing_out_is_refused) { assert_refused(clattn_context_create(NULL, NULL), "out is NULL"); }
+START_TEST(a_missing_out_is_refused)
+{
+    assert_refused(clattn_context_create(NULL, NULL), "out is NULL");
+}
 END_TEST
 
 START_TEST(a_callers_context_needs_its_device)

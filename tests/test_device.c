@@ -21,7 +21,8 @@ static void open_devices(void)
 static void device_name(cl_device_id device, char name[NAME_BYTES])
 {
     memset(name, 0, NAME_BYTES);
-    ck_assert_int_eq(clGetDeviceInfo(device, CL_DEVICE_NAME, NAME_BYTES - 1, name, NULL), CL_SUCCESS);
+    ck_assert_int_eq(clGetDeviceInfo(device, CL_DEVICE_NAME, NAME_BYTES - 1, name, NULL),
+                     CL_SUCCESS);
 }
 
 static void platform_name(cl_device_id device, char name[NAME_BYTES])
@@ -30,7 +31,8 @@ static void platform_name(cl_device_id device, char name[NAME_BYTES])
     memset(name, 0, NAME_BYTES);
     ck_assert_int_eq(clGetDeviceInfo(device, CL_DEVICE_PLATFORM, sizeof platform, &platform, NULL),
                      CL_SUCCESS);
-    ck_assert_int_eq(clGetPlatformInfo(platform, CL_PLATFORM_NAME, NAME_BYTES - 1, name, NULL), CL_SUCCESS);
+    ck_assert_int_eq(clGetPlatformInfo(platform, CL_PLATFORM_NAME, NAME_BYTES - 1, name, NULL),
+                     CL_SUCCESS);
 }
 
 /* ---- Listing --------------------------------------------------------------- */

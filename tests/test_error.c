@@ -71,7 +71,8 @@ START_TEST(an_opencl_failure_names_the_call_and_its_code)
     assert_fails(clattn__opencl(CL_OUT_OF_RESOURCES, "clFinish"), CLATTN_ERR_OPENCL, "clFinish");
     assert_contains(clattn_error(), "CL_OUT_OF_RESOURCES");
     assert_contains(clattn_error(), "-5");
-    assert_fails(CL(clReleaseEvent, NULL), CLATTN_ERR_OPENCL, "clReleaseEvent failed: CL_INVALID_EVENT");
+    assert_fails(CL(clReleaseEvent, NULL), CLATTN_ERR_OPENCL,
+                 "clReleaseEvent failed: CL_INVALID_EVENT");
 }
 END_TEST
 

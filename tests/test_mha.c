@@ -11,8 +11,10 @@ static void close_all(void)
 static void project(const clattn_tensor *x, const clattn_tensor *weight, const clattn_tensor *bias,
                     const clattn_tensor *y)
 {
-    const clattn_project_desc desc = {.in_dim = (int32_t)weight->size[3], .out_dim = (int32_t)weight->size[1],
-                                      .bias = bias->mem != NULL, .kernel = "plain"};
+    const clattn_project_desc desc = {.in_dim = (int32_t)weight->size[3],
+                                      .out_dim = (int32_t)weight->size[1],
+                                      .bias = bias->mem != NULL,
+                                      .kernel = "plain"};
     const clattn_project_args args = {.x = *x, .weight = *weight, .bias = *bias, .y = *y};
     clattn_op *op = NULL;
     assert_ok(clattn_project_create(fixture.context, &desc, &op));
@@ -74,7 +76,8 @@ END_TEST
 START_TEST(fused_weights_equal_separate_ones)
 {
     for (int biases = 0; biases < 2; biases++) {
-        const clattn_mha_args separate = separate_args(biases, false), fused = fused_args(&separate, biases);
+        const clattn_mha_args separate = separate_args(biases, false),
+                              fused = fused_args(&separate, biases);
         mha_run(layer_desc(false, biases, false), &separate);
         mha_run(layer_desc(true, biases, false), &fused);
         assert_same_tensors(&fused.out, &separate.out, tolerance);

@@ -16,7 +16,8 @@ static void assert_desc_refused(clattn_mha_desc desc, const char *field)
 {
     clattn_op *const before = (clattn_op *)(void *)&fixture, *op = before;
     const clattn_status status = clattn_mha_create(fixture.context, &desc, &op);
-    ck_assert_msg(status == CLATTN_ERR_ARGUMENT, "%s was not refused: %s", field, clattn_status_name(status));
+    ck_assert_msg(status == CLATTN_ERR_ARGUMENT, "%s was not refused: %s", field,
+                  clattn_status_name(status));
     assert_contains(clattn_error(), field);
     assert_contains(clattn_error(), "mha: ");
     ck_assert_ptr_eq(op, before);
@@ -77,7 +78,8 @@ static void assert_call_refused(const clattn_op *op, const clattn_mha_args *args
 {
     cl_event event = NULL;
     const clattn_status status = clattn_mha_run(op, fixture.queue, args, &event);
-    ck_assert_msg(status == CLATTN_ERR_ARGUMENT, "%s was not refused: %s", words, clattn_status_name(status));
+    ck_assert_msg(status == CLATTN_ERR_ARGUMENT, "%s was not refused: %s", words,
+                  clattn_status_name(status));
     assert_contains(clattn_error(), words);
     ck_assert_ptr_null(event);
 }
@@ -148,7 +150,8 @@ END_TEST
 
 START_TEST(an_operand_that_was_not_announced_is_refused)
 {
-    const clattn_mha_args with_bias = separate_args(true, false), fused = fused_args(&with_bias, true);
+    const clattn_mha_args with_bias = separate_args(true, false),
+                          fused = fused_args(&with_bias, true);
     const clattn_mha_args good = separate_args(false, false);
     clattn_op *op = mha_make(layer_desc(false, false, false));
     SPOILT(good, args.wqkv = fused.wqkv, "args.wqkv is given");
@@ -181,7 +184,8 @@ START_TEST(an_output_over_an_input_is_refused)
     clattn_op *op = mha_make(layer_desc(false, true, true));
     const clattn_mha_args good = separate_args(true, true);
     const cl_mem shared = memory_make(1 << 14);
-#define OVER(input) SPOILT(good, args.input.mem = args.out.mem = shared, "args.out overlaps args." #input)
+#define OVER(input)                                                                                \
+    SPOILT(good, args.input.mem = args.out.mem = shared, "args.out overlaps args." #input)
     OVER(x);
     OVER(context);
     OVER(wq);
@@ -221,7 +225,8 @@ START_TEST(the_callers_scratch_serves_or_is_refused)
         clattn_mha_args args = fused ? fused_args(&separate, true) : separate;
         clattn_op *op = mha_make(desc);
         const size_t bytes = clattn_mha_scratch(op, &args);
-        ck_assert_uint_eq(bytes, sizeof(float) * B * N_Q * (Q_COLUMNS + K_COLUMNS + V_COLUMNS + ATTENDED));
+        ck_assert_uint_eq(bytes,
+                          sizeof(float) * B * N_Q * (Q_COLUMNS + K_COLUMNS + V_COLUMNS + ATTENDED));
         mha_run(desc, &args);
         const clattn_tensor expected = args.out;
         args.out = tensor_zeros(CLATTN_F32, B, N_Q, 1, OUT);

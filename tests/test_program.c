@@ -35,8 +35,9 @@ static clattn_op *make_projection(clattn_context *context, clattn_type out_type)
 static cl_mem floats(const clattn_context *context, const float *values, int count)
 {
     cl_int code;
-    const cl_mem mem = clCreateBuffer(clattn_context_cl(context), CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
-                                      (size_t)count * sizeof *values, (void *)(size_t)values, &code);
+    const cl_mem mem =
+        clCreateBuffer(clattn_context_cl(context), CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+                       (size_t)count * sizeof *values, (void *)(size_t)values, &code);
     ck_assert_int_eq(code, CL_SUCCESS);
     return mem;
 }
@@ -111,7 +112,8 @@ END_TEST
 START_TEST(a_context_compiles_the_same_kernel_once)
 {
     clattn_context *context = context_with_cache(NULL);
-    clattn_op *first = make_projection(context, CLATTN_F32), *second = make_projection(context, CLATTN_F32);
+    clattn_op *first = make_projection(context, CLATTN_F32),
+              *second = make_projection(context, CLATTN_F32);
     cl_program programs[2] = {NULL, NULL};
     clGetKernelInfo(first->kernel, CL_KERNEL_PROGRAM, sizeof(cl_program), &programs[0], NULL);
     clGetKernelInfo(second->kernel, CL_KERNEL_PROGRAM, sizeof(cl_program), &programs[1], NULL);
@@ -192,13 +194,22 @@ static void add_a_byte(struct file *f) { f->data[f->bytes++] = 'x'; }
 static void fill_with_zeros(struct file *f) { memset(f->data, 0, f->bytes); }
 static void fill_with_garbage(struct file *f) { memset(f->data, 0xa5, f->bytes); }
 static void flip_a_bit_of_the_first_byte(struct file *f) { f->data[HEADER_BYTES] ^= 1; }
-static void flip_a_bit_in_the_middle(struct file *f) { f->data[HEADER_BYTES + (f->bytes - HEADER_BYTES) / 2] ^= 16; }
+static void flip_a_bit_in_the_middle(struct file *f)
+{
+    f->data[HEADER_BYTES + (f->bytes - HEADER_BYTES) / 2] ^= 16;
+}
 static void flip_a_bit_of_the_last_byte(struct file *f) { f->data[f->bytes - 1] ^= 64; }
 static void flip_a_bit_of_the_key(struct file *f) { f->data[20] ^= 1; }
 static void flip_a_bit_of_the_checksum(struct file *f) { f->data[90] ^= 1; }
 static void say_another_length(struct file *f) { memcpy(f->data + 147, "9999", 4); }
-static void say_a_negative_length(struct file *f) { memcpy(f->data + 147, "                  -1", 20); }
-static void say_a_length_that_wraps(struct file *f) { memcpy(f->data + 147, "18446744073709551424", 20); }
+static void say_a_negative_length(struct file *f)
+{
+    memcpy(f->data + 147, "                  -1", 20);
+}
+static void say_a_length_that_wraps(struct file *f)
+{
+    memcpy(f->data + 147, "18446744073709551424", 20);
+}
 static void say_another_format_version(struct file *f) { memcpy(f->data, "clattn program 0", 16); }
 static void say_another_program(struct file *f) { memcpy(f->data, "catlnt", 6); }
 
@@ -213,7 +224,8 @@ static void hide_rubbish_behind_a_right_header(struct file *f)
     clattn__sha256_add(&hash, rubbish, sizeof rubbish);
     clattn__sha256_hex(&hash, sum);
     memset(f->data, ' ', HEADER_BYTES);
-    const int length = sprintf(f->data, "clattn program 1 %s %s %20zu %12.1f\n", key, sum, sizeof rubbish, 1.0);
+    const int length =
+        sprintf(f->data, "clattn program 1 %s %s %20zu %12.1f\n", key, sum, sizeof rubbish, 1.0);
     f->data[length] = ' ';
     memcpy(f->data + HEADER_BYTES, rubbish, sizeof rubbish);
     f->bytes = HEADER_BYTES + sizeof rubbish;
@@ -223,7 +235,10 @@ static const struct {
     const char *what;
     void (*damage)(struct file *file);
 } damages[] = {
-#define DAMAGE(f) {#f, f}
+#define DAMAGE(f)                                                                                  \
+    {                                                                                              \
+#f, f                                                                                      \
+    }
     DAMAGE(halve),
     DAMAGE(drop_the_last_byte),
     DAMAGE(keep_the_header_only),
@@ -307,7 +322,10 @@ static void assert_only_logged(const char *cache)
     }
 }
 
-START_TEST(a_directory_that_cannot_be_made_is_only_logged) { assert_only_logged("/dev/null/cache"); }
+START_TEST(a_directory_that_cannot_be_made_is_only_logged)
+{
+    assert_only_logged("/dev/null/cache");
+}
 END_TEST
 
 START_TEST(a_path_that_is_a_file_is_only_logged)
@@ -374,7 +392,8 @@ static void add_bad_files(TCase *tests)
 int main(void)
 {
     Suite *suite = suite_create("program");
-    add_good_files(suite_group(suite, "good files", fixture_open_directory, fixture_close_directory));
+    add_good_files(
+        suite_group(suite, "good files", fixture_open_directory, fixture_close_directory));
     add_bad_files(suite_group(suite, "bad files", fixture_open_directory, fixture_close_directory));
     return suite_run_on_device(suite);
 }

@@ -84,8 +84,8 @@ static void read_doubles(const clattn_tensor *tensor, double *values, int64_t co
 }
 
 /* y against the reference, given dense x and y of B * ROWS rows. */
-static void assert_projected(const clattn_tensor *x, const clattn_tensor *weight, const clattn_tensor *bias,
-                             const clattn_tensor *y)
+static void assert_projected(const clattn_tensor *x, const clattn_tensor *weight,
+                             const clattn_tensor *bias, const clattn_tensor *y)
 {
     double in[B * ROWS * IN], w[OUT * IN], b[OUT], expected[B * ROWS * OUT], got[B * ROWS * OUT];
     read_doubles(x, in, B * ROWS * IN);
@@ -141,7 +141,8 @@ END_TEST
 
 /* ---- Call ------------------------------------------------------------------ */
 
-static void assert_call_refused(const clattn_op *op, const clattn_project_args *args, const char *words)
+static void assert_call_refused(const clattn_op *op, const clattn_project_args *args,
+                                const char *words)
 {
     cl_event event = NULL;
     assert_refused(clattn_project_run(op, fixture.queue, args, &event), words);
@@ -234,7 +235,8 @@ START_TEST(a_missing_op_or_call_and_an_op_of_another_kind_are_refused)
     assert_ok(clattn_attention_create(fixture.context, &attention, &other));
     assert_refused(clattn_project_run(NULL, fixture.queue, &args, NULL), "op is NULL");
     assert_refused(clattn_project_run(op, fixture.queue, NULL, NULL), "args is NULL");
-    assert_refused(clattn_project_run(other, fixture.queue, &args, NULL), "of another kind, attention");
+    assert_refused(clattn_project_run(other, fixture.queue, &args, NULL),
+                   "of another kind, attention");
     ck_assert_uint_eq(clattn_project_scratch(NULL, &args), 0);
     ck_assert_uint_eq(clattn_project_scratch(op, NULL), 0);
     ck_assert_uint_eq(clattn_project_scratch(other, &args), 0);
@@ -272,10 +274,10 @@ KERNEL_TEST(heads_that_do_not_lie_side_by_side_are_refused)
 {
     clattn_op *op = project_make(kernel, true);
     const int64_t apart[4] = {ROWS * IN, IN / 3, ROWS * IN / 3, 1};
-    SPOILT(args.x = tensor_view(args.x, 0, B, ROWS, 3, IN / 3); memcpy(args.x.stride, apart, sizeof apart),
-           "args.x.stride[2]");
-    SPOILT(args.y = tensor_view(args.y, 0, B, ROWS, 2, OUT / 2); memcpy(args.y.stride, apart, sizeof apart),
-           "args.y.stride[2]");
+    SPOILT(args.x = tensor_view(args.x, 0, B, ROWS, 3, IN / 3);
+           memcpy(args.x.stride, apart, sizeof apart), "args.x.stride[2]");
+    SPOILT(args.y = tensor_view(args.y, 0, B, ROWS, 2, OUT / 2);
+           memcpy(args.y.stride, apart, sizeof apart), "args.y.stride[2]");
     clattn_op_destroy(op);
 }
 
@@ -289,7 +291,8 @@ KERNEL_TEST(strides_do_not_change_the_result)
         clattn_project_args args = good_args(true);
         const clattn_tensor dense_x = args.x, dense_y = args.y;
         project_run(op, &args);
-        float x[B * ROWS * IN], wide[B * ROWS * PITCH] = {0}, y[B * ROWS * PITCH], expected[B * ROWS * OUT];
+        float x[B * ROWS * IN], wide[B * ROWS * PITCH] = {0}, y[B * ROWS * PITCH],
+                                                expected[B * ROWS * OUT];
         tensor_read(&dense_x, x, B * ROWS * IN);
         tensor_read(&dense_y, expected, B * ROWS * OUT);
         const int64_t stride[4] = {orders[order][0], orders[order][1], 0, 1};
@@ -381,7 +384,8 @@ KERNEL_TEST(a_weight_of_the_descriptor_equals_one_of_the_call)
 KERNEL_TEST(a_weight_given_twice_is_refused)
 {
     const clattn_project_args args = good_args(false);
-    const clattn_project_desc desc = {.in_dim = IN, .out_dim = OUT, .weight = args.weight, .kernel = kernel};
+    const clattn_project_desc desc = {
+        .in_dim = IN, .out_dim = OUT, .weight = args.weight, .kernel = kernel};
     clattn_op *op = NULL;
     assert_ok(clattn_project_create(fixture.context, &desc, &op));
     assert_call_refused(op, &args, "args.weight is given, but desc.weight was");
@@ -423,8 +427,8 @@ static clattn_project_args half_args(void)
 
 KERNEL_TEST(the_callers_scratch_serves_or_is_refused)
 {
-    const clattn_project_desc desc = {.in_dim = IN, .out_dim = OUT, .type = CLATTN_F16, .out_type = CLATTN_F16,
-                                      .kernel = kernel};
+    const clattn_project_desc desc = {
+        .in_dim = IN, .out_dim = OUT, .type = CLATTN_F16, .out_type = CLATTN_F16, .kernel = kernel};
     clattn_op *op = NULL;
     assert_ok(clattn_project_create(fixture.context, &desc, &op));
     clattn_project_args args = half_args();

@@ -93,7 +93,8 @@ START_TEST(every_length_from_0_to_130)
         clattn__sha256_add(&hash, bytes, n);
         clattn__sha256_hex(&hash, all + 64 * n);
     }
-    assert_hash(all, strlen(all), "d2742658eeae2e342e618f39ae52ef451168b58f37f0932d49a52eda7f546706");
+    assert_hash(all, strlen(all),
+                "d2742658eeae2e342e618f39ae52ef451168b58f37f0932d49a52eda7f546706");
 }
 END_TEST
 

@@ -42,7 +42,8 @@ END_TEST
 
 START_TEST(a_file_is_included_once)
 {
-    file_write_text(fixture.directory, "a.cl", "#include \"b.h\"\n#include \"c.h\"\n#include \"b.h\"\nend\n");
+    file_write_text(fixture.directory, "a.cl",
+                    "#include \"b.h\"\n#include \"c.h\"\n#include \"b.h\"\nend\n");
     file_write_text(fixture.directory, "b.h", "only once\n");
     file_write_text(fixture.directory, "c.h", "#include \"b.h\"\nc\n");
     assert_flat("a.cl", "#line 1 \"a.cl\"\n"
@@ -92,7 +93,8 @@ END_TEST
 
 START_TEST(what_only_resembles_an_include_is_kept)
 {
-    static const char text[] = "#include <b.h>\n #include \"b.h\"\n#include \"unclosed\n// #include \"b.h\"\n";
+    static const char text[] =
+        "#include <b.h>\n #include \"b.h\"\n#include \"unclosed\n// #include \"b.h\"\n";
     char expected[256];
     file_write_text(fixture.directory, "a.cl", text);
     snprintf(expected, sizeof expected, "#line 1 \"a.cl\"\n%s\n", text);
@@ -197,7 +199,8 @@ END_TEST
 START_TEST(an_unknown_embedded_file_is_named)
 {
     char *text = NULL;
-    assert_fails(clattn__source(NULL, "attention/none.cl", &text), CLATTN_ERR_BUILD, "attention/none.cl");
+    assert_fails(clattn__source(NULL, "attention/none.cl", &text), CLATTN_ERR_BUILD,
+                 "attention/none.cl");
     ck_assert_ptr_null(text);
 }
 END_TEST

@@ -29,13 +29,16 @@ static const struct operand {
     clattn_type wrong_type;
     bool output;
 } operands[] = {
-#define OPERAND(name, wrong, output) {#name, offsetof(clattn_attention_args, name), wrong, output}
-    OPERAND(q, CLATTN_F16, false),       OPERAND(k, CLATTN_BF16, false),
-    OPERAND(v, CLATTN_I32, false),       OPERAND(out, CLATTN_F16, true),
-    OPERAND(bias, CLATTN_F16, false),    OPERAND(mask, CLATTN_I32, false),
-    OPERAND(alibi, CLATTN_F16, false),   OPERAND(sinks, CLATTN_BF16, false),
+#define OPERAND(name, wrong, output)                                                               \
+    {                                                                                              \
+#name, offsetof(clattn_attention_args, name), wrong, output                                \
+    }
+    OPERAND(q, CLATTN_F16, false),         OPERAND(k, CLATTN_BF16, false),
+    OPERAND(v, CLATTN_I32, false),         OPERAND(out, CLATTN_F16, true),
+    OPERAND(bias, CLATTN_F16, false),      OPERAND(mask, CLATTN_I32, false),
+    OPERAND(alibi, CLATTN_F16, false),     OPERAND(sinks, CLATTN_BF16, false),
     OPERAND(kv_length, CLATTN_F32, false), OPERAND(offset, CLATTN_U8, false),
-    OPERAND(lse, CLATTN_F16, true),      OPERAND(weights, CLATTN_F16, true),
+    OPERAND(lse, CLATTN_F16, true),        OPERAND(weights, CLATTN_F16, true),
 #undef OPERAND
 };
 
@@ -46,13 +49,15 @@ static clattn_tensor *tensor_at(clattn_attention_args *args, int i)
     return (clattn_tensor *)(void *)((char *)args + operands[i].place);
 }
 
-static void assert_args_refused(const clattn_attention_args *args, const char *name, const char *words)
+static void assert_args_refused(const clattn_attention_args *args, const char *name,
+                                const char *words)
 {
     char field[64];
     cl_event event = NULL;
     snprintf(field, sizeof field, "args.%s", name);
     const clattn_status status = clattn_attention_run(op, fixture.queue, args, &event);
-    ck_assert_msg(status == CLATTN_ERR_ARGUMENT, "%s was not refused: %s", field, clattn_status_name(status));
+    ck_assert_msg(status == CLATTN_ERR_ARGUMENT, "%s was not refused: %s", field,
+                  clattn_status_name(status));
     assert_contains(clattn_error(), field);
     assert_contains(clattn_error(), words);
     assert_contains(clattn_error(), "attention: ");
@@ -154,7 +159,8 @@ FOR_EACH_OPERAND(a_negative_offset_is_refused)
 
 FOR_EACH_OPERAND(a_place_behind_the_buffer_is_refused)
 {
-    const int64_t offsets[] = {1, 1000, (int64_t)1 << 32, INT64_MAX / 16, INT64_MAX / 4, INT64_MAX - 1, INT64_MAX};
+    const int64_t offsets[] = {
+        1, 1000, (int64_t)1 << 32, INT64_MAX / 16, INT64_MAX / 4, INT64_MAX - 1, INT64_MAX};
     for (size_t o = 0; o < sizeof offsets / sizeof *offsets; o++) {
         SPOIL(args, tensor);
         tensor->offset = offsets[o];
@@ -168,7 +174,8 @@ FOR_EACH_OPERAND(a_buffer_one_byte_too_small_is_refused)
     const size_t bytes = (size_t)tensor_elements(tensor) * clattn_type_size(tensor->type);
     tensor->mem = memory_make(bytes - 1);
     char reaches[64];
-    snprintf(reaches, sizeof reaches, "reaches byte %zu of a buffer of %zu bytes", bytes, bytes - 1);
+    snprintf(reaches, sizeof reaches, "reaches byte %zu of a buffer of %zu bytes", bytes,
+             bytes - 1);
     assert_args_refused(&args, operands[i].name, reaches);
 }
 
@@ -324,7 +331,8 @@ START_TEST(outputs_whose_elements_are_distinct_are_accepted)
             /* Strides that interleave without coinciding, such as 2 and 3, may be refused. */
             ck_assert_msg(distinct || status != CLATTN_OK, "%d %d", (int)batch, (int)row);
             const bool nested = row >= 1 && (batch > 2 * row || (batch >= 1 && row > batch));
-            ck_assert_msg(!nested || status == CLATTN_OK, "%d %d: %s", (int)batch, (int)row, clattn_error());
+            ck_assert_msg(!nested || status == CLATTN_OK, "%d %d: %s", (int)batch, (int)row,
+                          clattn_error());
         }
     }
     clFinish(fixture.queue);

@@ -254,7 +254,8 @@ static void assert_cache_is_whole(void)
     fill_cache();
     ck_assert_int_eq(directory_count(fixture.directory, ".bin", NULL), 1);
     ck_assert_int_eq(directory_count(fixture.directory, "", NULL), 1);
-    const clattn_context_desc desc = {.cache_dir = fixture.directory, .log = log_append, .user = &fixture.log};
+    const clattn_context_desc desc = {
+        .cache_dir = fixture.directory, .log = log_append, .user = &fixture.log};
     clattn_context *context = NULL;
     clattn_op *op = NULL;
     fixture.log = (struct log){0};

@@ -19,8 +19,8 @@ static clattn_op *forced(const char *kernel)
 
 static void assert_kernel(const clattn_op *op, const char *name)
 {
-    ck_assert_msg(!strncmp(clattn_op_kernel(op), name, strlen(name)), "%s, expected %s", clattn_op_kernel(op),
-                  name);
+    ck_assert_msg(!strncmp(clattn_op_kernel(op), name, strlen(name)), "%s, expected %s",
+                  clattn_op_kernel(op), name);
 }
 
 /* ---- Forcing --------------------------------------------------------------- */
@@ -42,7 +42,8 @@ END_TEST
 START_TEST(an_unknown_kernel_is_refused_with_the_names_there_are)
 {
     clattn_attention_desc desc = small;
-    const char *const unknown[] = {"none", "", "attention", "attention/", "rowx", "ro", "plain", "gemm/plain"};
+    const char *const unknown[] = {"none", "",   "attention", "attention/",
+                                   "rowx", "ro", "plain",     "gemm/plain"};
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         clattn_op *op = NULL;
         desc.kernel = unknown[i];
@@ -66,10 +67,17 @@ END_TEST
 
 START_TEST(the_label_says_what_the_kernel_is_made_for)
 {
-    const clattn_attention_desc desc = {.head_dim = 8, .value_dim = 4, .query_heads = 4, .kv_heads = 2,
-                                        .type = CLATTN_F16, .causal = true, .softcap = 2,
-                                        .window = {true, 3, 0}, .kernel = "row",
-                                        .with = CLATTN_WITH_BIAS | CLATTN_WITH_MASK | CLATTN_WITH_ALIBI};
+    const clattn_attention_desc desc = {.head_dim = 8,
+                                        .value_dim = 4,
+                                        .query_heads = 4,
+                                        .kv_heads = 2,
+                                        .type = CLATTN_F16,
+                                        .causal = true,
+                                        .softcap = 2,
+                                        .window = {true, 3, 0},
+                                        .kernel = "row",
+                                        .with = CLATTN_WITH_BIAS | CLATTN_WITH_MASK |
+                                                CLATTN_WITH_ALIBI};
     clattn_op *op = NULL;
     assert_ok(clattn_attention_create(fixture.context, &desc, &op));
     ck_assert_str_eq(clattn_op_kernel(op),
@@ -90,7 +98,8 @@ static void collect(void *user, const char *kernel, const char *refusal)
 {
     struct report *report = user;
     const size_t used = strlen(report->text);
-    snprintf(report->text + used, sizeof report->text - used, "%s=%s;", kernel, refusal ? refusal : "ok");
+    snprintf(report->text + used, sizeof report->text - used, "%s=%s;", kernel,
+             refusal ? refusal : "ok");
     *(refusal ? &report->refused : &report->taken) += 1;
 }
 
@@ -98,7 +107,8 @@ START_TEST(every_kernel_is_reported_best_first)
 {
     struct report report = {0};
     assert_ok(clattn_attention_variants(fixture.context, &small, collect, &report));
-    const char *tiled = strstr(report.text, "attention/tiled="), *row = strstr(report.text, "attention/row=ok");
+    const char *tiled = strstr(report.text, "attention/tiled="),
+               *row = strstr(report.text, "attention/row=ok");
     ck_assert(tiled && row && tiled < row);
     struct report projections = {0};
     const clattn_project_desc project = {.in_dim = 4, .out_dim = 4};
@@ -114,11 +124,15 @@ START_TEST(a_report_of_a_bad_descriptor_is_refused)
     const clattn_attention_desc bad = {.head_dim = 0};
     const clattn_project_desc bad_project = {.in_dim = 0};
     assert_refused(clattn_attention_variants(fixture.context, &bad, collect, &report), "head_dim");
-    assert_refused(clattn_attention_variants(fixture.context, NULL, collect, &report), "desc is NULL");
-    assert_refused(clattn_attention_variants(fixture.context, &small, NULL, NULL), "report is NULL");
+    assert_refused(clattn_attention_variants(fixture.context, NULL, collect, &report),
+                   "desc is NULL");
+    assert_refused(clattn_attention_variants(fixture.context, &small, NULL, NULL),
+                   "report is NULL");
     assert_refused(clattn_attention_variants(NULL, &small, collect, &report), "context is NULL");
-    assert_refused(clattn_project_variants(fixture.context, &bad_project, collect, &report), "in_dim");
-    assert_refused(clattn_project_variants(fixture.context, NULL, collect, &report), "desc is NULL");
+    assert_refused(clattn_project_variants(fixture.context, &bad_project, collect, &report),
+                   "in_dim");
+    assert_refused(clattn_project_variants(fixture.context, NULL, collect, &report),
+                   "desc is NULL");
     ck_assert_str_eq(report.text, "");
 }
 END_TEST
@@ -270,7 +284,8 @@ START_TEST(the_message_names_file_and_line)
     clattn_attention_desc desc = small;
     clattn_op *op = NULL;
     desc.kernel = "row";
-    assert_fails(clattn_attention_create(context, &desc, &op), CLATTN_ERR_BUILD, "attention/row.cl:3");
+    assert_fails(clattn_attention_create(context, &desc, &op), CLATTN_ERR_BUILD,
+                 "attention/row.cl:3");
     ck_assert_ptr_null(op);
     clattn_context_destroy(context);
 }
@@ -300,7 +315,8 @@ static void assert_every_reason_is_given(void)
 {
     clattn_context *context = context_on_directory();
     clattn_op *const before = (clattn_op *)(void *)&fixture, *op = before;
-    assert_fails(clattn_attention_create(context, &small, &op), CLATTN_ERR_BUILD, "no kernel serves this");
+    assert_fails(clattn_attention_create(context, &small, &op), CLATTN_ERR_BUILD,
+                 "no kernel serves this");
     for (int i = 0; i < kernel_count; i++) {
         char reason[32];
         assert_contains(clattn_error(), kernels[i]);
@@ -324,7 +340,8 @@ START_TEST(a_long_build_log_does_not_hide_the_reasons_of_other_kernels)
     char lines[3000] = "";
     for (int i = 0; i < 30; i++) {
         const size_t used = strlen(lines);
-        snprintf(lines + used, sizeof lines - used, "a_rather_long_and_quite_unknown_type_of_number_%d x%d;\n", i, i);
+        snprintf(lines + used, sizeof lines - used,
+                 "a_rather_long_and_quite_unknown_type_of_number_%d x%d;\n", i, i);
     }
     break_all(lines);
     assert_every_reason_is_given();
@@ -333,7 +350,8 @@ END_TEST
 
 START_TEST(a_file_without_the_kernel_names_the_call_that_missed_it)
 {
-    file_write_text(fixture.directory, "attention/row.cl", "__kernel void other(__global int *x) { x[0] = 1; }\n");
+    file_write_text(fixture.directory, "attention/row.cl",
+                    "__kernel void other(__global int *x) { x[0] = 1; }\n");
     clattn_context *context = context_on_directory();
     clattn_attention_desc desc = small;
     clattn_op *op = NULL;

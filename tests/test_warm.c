@@ -32,7 +32,8 @@ static void write_cheap_kernels(const char *tiled)
         snprintf(name, sizeof name, "%s", v->name);
         *strchr(name, '/') = '_';
         snprintf(text, sizeof text,
-                 "#include \"attention/arguments.h\"\n__kernel void %s(ATTENTION_ARGUMENTS) {}\n", name);
+                 "#include \"attention/arguments.h\"\n__kernel void %s(ATTENTION_ARGUMENTS) {}\n",
+                 name);
         if (!v->few_rows) {
             file_write_text(fixture.directory, file, text);
         }
@@ -44,8 +45,10 @@ static void write_cheap_kernels(const char *tiled)
 
 static clattn_context *context_with(const char *cache)
 {
-    const clattn_context_desc desc = {
-        .kernel_dir = fixture.directory, .cache_dir = cache, .log = log_append, .user = &fixture.log};
+    const clattn_context_desc desc = {.kernel_dir = fixture.directory,
+                                      .cache_dir = cache,
+                                      .log = log_append,
+                                      .user = &fixture.log};
     clattn_context *context = NULL;
     assert_ok(clattn_context_create(&desc, &context));
     return context;
@@ -101,7 +104,8 @@ START_TEST(a_kernel_that_fails_does_not_keep_others_from_being_made)
 {
     write_cheap_kernels("this is not OpenCL C\n");
     clattn_context *context = context_with(NULL);
-    assert_fails(clattn_context_warm(context, keep, &reported), CLATTN_ERR_BUILD, "attention/tiled");
+    assert_fails(clattn_context_warm(context, keep, &reported), CLATTN_ERR_BUILD,
+                 "attention/tiled");
     ck_assert_int_eq(reports_of("attention/tiled"), 0);
     ck_assert_int_ge(reports_of("attention/row"), 1);
     ck_assert_int_ge(reports_of("gemm/"), 1);

@@ -7,15 +7,12 @@
 #include <string.h>
 
 /* One pair of functions per type; a double holds every value of all but i8 (int64). */
-#define ACCESS(name, ctype, from, to)                         \
-    static double load_##name(const void *data, int64_t i)    \
-    {                                                         \
-        return from(((const ctype *)data)[i]);                \
-    }                                                         \
-    static void store_##name(void *data, int64_t i, double x) \
-    {                                                         \
-        ((ctype *)data)[i] = (ctype)to(x);                    \
-    }
+#define ACCESS(name, ctype, from, to)                                                              \
+    static double load_##name(const void *data, int64_t i)                                         \
+    {                                                                                              \
+        return from(((const ctype *)data)[i]);                                                     \
+    }                                                                                              \
+    static void store_##name(void *data, int64_t i, double x) { ((ctype *)data)[i] = (ctype)to(x); }
 #define AS_IS(x) (x)
 #define NONZERO(x) ((x) != 0)
 ACCESS(f32, float, AS_IS, AS_IS)

@@ -42,8 +42,8 @@ double array_get(const array *a, int64_t index);
 void array_set(array *a, int64_t index, double value); /* to nearest, ties to even; NaN kept */
 
 /* All of these own what they make in out, which array_free gives back. */
-bool array_make(array_type type, int rank, const int64_t *shape, array *out,
-                reason *why); /* zeros */
+bool array_make(array_type type, int rank, const int64_t *shape, array *out, reason *why); /* zeros
+                                                                                            */
 bool array_convert(const array *a, array_type type, array *out, reason *why);
 bool array_join(const array *a, const array *b, int axis, array *out, reason *why);
 

@@ -114,10 +114,19 @@ static const char *parse_window(const char *text, void *target)
 
 /* ---- The table ------------------------------------------------------------------- */
 
-#define HEADING(text) {NULL, NULL, NULL, 0, text}
+#define HEADING(text)                                                                              \
+    {                                                                                              \
+        NULL, NULL, NULL, 0, text                                                                  \
+    }
 #define AT(member) offsetof(attend_options, member)
-#define INPUT(name, slot, help) {name, "F", parse_text, AT(in[slot]), help}
-#define OUTPUT(name, slot, help) {name, "F", parse_text, AT(out[slot]), help}
+#define INPUT(name, slot, help)                                                                    \
+    {                                                                                              \
+        name, "F", parse_text, AT(in[slot]), help                                                  \
+    }
+#define OUTPUT(name, slot, help)                                                                   \
+    {                                                                                              \
+        name, "F", parse_text, AT(out[slot]), help                                                 \
+    }
 
 static const option_row rows[] = {
     HEADING("Query, key and value, each [B, H, N, D], [B, N, H, D] or [B, N, H*D]"),

@@ -13,14 +13,14 @@ typedef struct timing {
 } timing;
 
 typedef struct bench_row {
-    char line[1024];  /* the case as it was written, with its op */
-    char title[160];  /* for people */
-    char kernel[160]; /* that ran, or was asked for */
+    char line[1024];   /* the case as it was written, with its op */
+    char title[160];   /* for people */
+    char kernel[160];  /* that ran, or was asked for */
     char skipped[512]; /* why nothing ran; "" = it ran */
-    double create_ms; /* making the op, which compiles it or loads it from the cache */
-    double first_ms;  /* that and the first run: what a new user waits for */
-    timing wall;      /* enqueue to finish */
-    timing device;    /* between two markers around the run's commands */
+    double create_ms;  /* making the op, which compiles it or loads it from the cache */
+    double first_ms;   /* that and the first run: what a new user waits for */
+    timing wall;       /* enqueue to finish */
+    timing device;     /* between two markers around the run's commands */
     double flops, bytes;
     double before_ms; /* best_ms of an earlier run; negative = none */
 } bench_row;

@@ -55,8 +55,8 @@ static double run_device(const workload *w, cl_command_queue queue)
     const bool told = clFinish(queue) == CL_SUCCESS && ran &&
                       clGetEventProfilingInfo(around[0], CL_PROFILING_COMMAND_END, sizeof start,
                                               &start, NULL) == CL_SUCCESS &&
-                      clGetEventProfilingInfo(around[1], CL_PROFILING_COMMAND_END, sizeof end,
-                                              &end, NULL) == CL_SUCCESS;
+                      clGetEventProfilingInfo(around[1], CL_PROFILING_COMMAND_END, sizeof end, &end,
+                                              NULL) == CL_SUCCESS;
     for (int i = 0; i < 2; i++) {
         if (around[i]) {
             clReleaseEvent(around[i]);
@@ -71,8 +71,7 @@ static bool sample(const workload *w, const session *s, cl_command_queue profili
 {
     const double end = now_ms() + limits->seconds * 1e3;
     const int most = limits->repeat && limits->repeat < SAMPLES_MAX ? limits->repeat : SAMPLES_MAX;
-    while (wall->count < most &&
-           (limits->repeat || wall->count < RUNS_MIN || now_ms() < end)) {
+    while (wall->count < most && (limits->repeat || wall->count < RUNS_MIN || now_ms() < end)) {
         const double ms = run_wall(w, s->queue);
         if (ms < 0) {
             return false;
@@ -98,8 +97,8 @@ static bool time_workload(bench_row *row, const workload *w, const session *s,
     const double first = run_wall(w, s->queue);
     row->first_ms = w->create_ms + first;
     /* Once more: memory touched and processor woken. */
-    const bool done = first >= 0 && run_wall(w, s->queue) >= 0 &&
-                      sample(w, s, profiling, limits, &wall, &device);
+    const bool done =
+        first >= 0 && run_wall(w, s->queue) >= 0 && sample(w, s, profiling, limits, &wall, &device);
     row->wall = summary(&wall);
     row->device = summary(&device);
     free(room);

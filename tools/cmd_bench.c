@@ -52,13 +52,14 @@ static const option_row rows[] = {
 
 static const command_line line = {
     .usage = "clattn bench [CASES] [options]",
-    .about = "Times operations on the device: the cases in the file CASES (one a line, as\n"
-             "'clattn check' prints them), or a set of its own.\n"
-             "first: making the operation, with compiling, and its first run; best, median: from\n"
-             "enqueue to finish; device: the best by the device's own clock; roof: the share of what\n"
-             "the device can do at most, by multiply-adds or by reading memory, whichever bounds\n"
-             "the case.  Both ceilings are measured in the same run; a case served from a cache can\n"
-             "pass that of memory.",
+    .about =
+        "Times operations on the device: the cases in the file CASES (one a line, as\n"
+        "'clattn check' prints them), or a set of its own.\n"
+        "first: making the operation, with compiling, and its first run; best, median: from\n"
+        "enqueue to finish; device: the best by the device's own clock; roof: the share of what\n"
+        "the device can do at most, by multiply-adds or by reading memory, whichever bounds\n"
+        "the case.  Both ceilings are measured in the same run; a case served from a cache can\n"
+        "pass that of memory.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .examples = "  clattn bench\n"
@@ -82,7 +83,7 @@ typedef struct bench {
     int done, total;
     bench_row *rows;
     size_t count;
-    const char *line;  /* of the case at work */
+    const char *line; /* of the case at work */
     struct test_case c;
     bool failed;
 } bench;

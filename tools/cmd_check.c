@@ -41,14 +41,16 @@ static const option_row rows[] = {
 
 static const command_line line = {
     .usage = "clattn check [options]",
-    .about = "Runs every kernel that fits the device on every case and compares the results with a\n"
-             "reference in double precision.  A failing case prints the command that repeats it.",
+    .about =
+        "Runs every kernel that fits the device on every case and compares the results with a\n"
+        "reference in double precision.  A failing case prints the command that repeats it.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
-    .examples = "  clattn check\n"
-                "  clattn check --full --device nvidia\n"
-                "  clattn check --op attention --random 100 --seed 7\n"
-                "  clattn check --op attention --case \"--nq 33 --nk 65 --causal\" --kernel tiled\n",
+    .examples =
+        "  clattn check\n"
+        "  clattn check --full --device nvidia\n"
+        "  clattn check --op attention --random 100 --seed 7\n"
+        "  clattn check --op attention --case \"--nq 33 --nk 65 --causal\" --kernel tiled\n",
 };
 
 /* ---- Running ---------------------------------------------------------------------------- */
@@ -171,7 +173,8 @@ static bool each_line(run *r, const char *file, bool count)
         const size_t length = strcspn(file, "\n");
         snprintf(text, sizeof text, "%.*s", (int)length, file);
         file += length + (file[length] == '\n');
-        if (text[0] == '#' || text[strspn(text, " \t\r")] == '\0' || !is_of_op(text, r->options->op))
+        if (text[0] == '#' || text[strspn(text, " \t\r")] == '\0' ||
+            !is_of_op(text, r->options->op))
             continue;
         r->total += count;
         if (!count && !run_case(r, text))
@@ -182,7 +185,8 @@ static bool each_line(run *r, const char *file, bool count)
 
 static bool run_files(run *r)
 {
-    const char *tiers[] = {"smoke", r->options->smoke ? NULL : "ci", r->options->full ? "full" : NULL};
+    const char *tiers[] = {"smoke", r->options->smoke ? NULL : "ci",
+                           r->options->full ? "full" : NULL};
     for (int count = 1; count >= 0; count--) {
         for (int i = 0; i < 3; i++) {
             if (tiers[i] && !each_line(r, check_cases(tiers[i]), count))
@@ -195,7 +199,8 @@ static bool run_files(run *r)
 static bool run_random(run *r)
 {
     for (int o = 0; check_ops[o]; o++)
-        r->total += !r->options->op || !strcmp(check_ops[o], r->options->op) ? r->options->random : 0;
+        r->total +=
+            !r->options->op || !strcmp(check_ops[o], r->options->op) ? r->options->random : 0;
     for (int o = 0; check_ops[o]; o++) {
         if (r->options->op && strcmp(check_ops[o], r->options->op))
             continue;

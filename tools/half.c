@@ -62,8 +62,8 @@ uint16_t double_to_half(double x)
     if (magnitude > 0x7f800000u) {
         return (uint16_t)(sign | 0x7e00u);
     }
-    if (magnitude >=
-        0x47800000u) { /* 2^16 and more; from 65520 the rounding below carries to inf */
+    if (magnitude >= 0x47800000u) { /* 2^16 and more; from 65520 the rounding below carries to inf
+                                     */
         return (uint16_t)(sign | 0x7c00u);
     }
     if (magnitude < 0x38800000u) { /* below 2^-14: adding 0.5 makes the float unit round for us */

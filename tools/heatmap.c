@@ -308,8 +308,8 @@ static void draw_text(cairo_t *cr, const heatmap *map, const layout *l, double m
         put_text(cr, tile_x(l, h), tile_y(l, h) - 6, label);
         use_font(cr, CAIRO_FONT_WEIGHT_NORMAL);
         frame(cr, tile_x(l, h), tile_y(l, h), l->tile_width, l->tile_height);
-        if (h % l->columns ==
-            0) { /* tiles share their axes: the leftmost and the lowest have labels */
+        if (h % l->columns == 0) { /* tiles share their axes: the leftmost and the lowest have
+                                      labels */
             draw_query_labels(cr, map, l, h);
         }
         if (h + l->columns >= l->heads) {

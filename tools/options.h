@@ -32,7 +32,7 @@ typedef struct command_line {
     const char *about;
     const option_row *rows;
     size_t row_count;
-    const char *examples; /* may be NULL */
+    const char *examples;   /* may be NULL */
     const option_row *word; /* how a word that is no option is read; NULL = there is none */
 } command_line;
 

@@ -101,7 +101,8 @@ static bool set_rounds(const probe *p, cl_int rounds, reason *why)
     return set || refuse(why, "the arguments of roofline_fma were refused");
 }
 
-/* Launches long enough that starting them counts for nothing, short enough to find a quiet moment. */
+/* Launches long enough that starting them counts for nothing, short enough to find a quiet moment.
+ */
 static bool calibrate(const probe *p, cl_int *rounds, reason *why)
 {
     for (*rounds = 256; *rounds < 1 << 24; *rounds *= 2) {
@@ -122,9 +123,13 @@ static bool measure_fma(const session *s, double seconds, roofline *best, reason
     const size_t units = (size_t)facts->compute_units, group = facts->max_work_group;
     probe p = {.width = facts->vector_width,
                /* 32 registers of 4 or 16 floats (NEON, AVX-512), 16 of 8 (AVX2). */
-               .chains = facts->vector_width == 8 ? 12 : facts->vector_width == 1 ? 16 : 24,
+               .chains = facts->vector_width == 8   ? 12
+                         : facts->vector_width == 1 ? 16
+                                                    : 24,
                .global = is_cpu(s) ? units * 4 : units * 2048,
-               .local = is_cpu(s) ? 1 : group < 256 ? group : 256};
+               .local = is_cpu(s)     ? 1
+                        : group < 256 ? group
+                                      : 256};
     cl_int rounds;
     p.global -= p.global % p.local;
     double ms = -1;
@@ -132,8 +137,7 @@ static bool measure_fma(const session *s, double seconds, roofline *best, reason
         ms = best_launch(&p, seconds, why);
     }
     if (ms > 0) {
-        const double gflops =
-            2.0 * p.width * p.chains * rounds * (double)p.global / (ms * 1e6);
+        const double gflops = 2.0 * p.width * p.chains * rounds * (double)p.global / (ms * 1e6);
         best->gflops = gflops > best->gflops ? gflops : best->gflops;
     }
     probe_close(&p);
@@ -160,15 +164,14 @@ static bool fill(probe *p, uint64_t bytes, reason *why)
 {
     cl_int code;
     const float one = 1;
-    p->in = clCreateBuffer(clattn_context_cl(p->session->context), CL_MEM_READ_WRITE,
-                           (size_t)bytes, NULL, &code);
+    p->in = clCreateBuffer(clattn_context_cl(p->session->context), CL_MEM_READ_WRITE, (size_t)bytes,
+                           NULL, &code);
     if (code == CL_SUCCESS) {
-        code = clEnqueueFillBuffer(p->session->queue, p->in, &one, sizeof one, 0, (size_t)bytes,
-                                   0, NULL, NULL);
+        code = clEnqueueFillBuffer(p->session->queue, p->in, &one, sizeof one, 0, (size_t)bytes, 0,
+                                   NULL, NULL);
     }
-    return code == CL_SUCCESS ||
-           refuse(why, "no room for %llu bytes to read: OpenCL error %d",
-                  (unsigned long long)bytes, code);
+    return code == CL_SUCCESS || refuse(why, "no room for %llu bytes to read: OpenCL error %d",
+                                        (unsigned long long)bytes, code);
 }
 
 static bool set_walk(const probe *p, cl_long count, reason *why)
@@ -190,11 +193,12 @@ static bool measure_read(const session *s, double seconds, bool small, roofline 
     probe p = {.width = facts->vector_width == 1 ? 4 : facts->vector_width,
                .chains = READ_CHAINS,
                .global = is_cpu(s) ? units * 8 : units * 2048,
-               .local = is_cpu(s) ? 1 : group < 256 ? group : 256};
+               .local = is_cpu(s)     ? 1
+                        : group < 256 ? group
+                                      : 256};
     p.global -= p.global % p.local;
     const uint64_t vector = (uint64_t)p.width * sizeof(float);
-    const uint64_t count =
-        bytes_to_read(s, small) / vector / p.global / READ_CHAINS * READ_CHAINS;
+    const uint64_t count = bytes_to_read(s, small) / vector / p.global / READ_CHAINS * READ_CHAINS;
     const uint64_t bytes = count * p.global * vector;
     double ms = -1;
     if (count == 0) {

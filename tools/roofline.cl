@@ -15,7 +15,8 @@ typedef JOIN(float, WIDTH) vfloat;
 
 /* CHAINS * rounds fused multiply-adds on vectors; factor and addend are arguments, so that
  * nothing is known at compile time, and such that the values stay ordinary numbers. */
-__kernel void roofline_fma(const int rounds, const float factor, const float addend, __global vfloat *out)
+__kernel void roofline_fma(const int rounds, const float factor, const float addend,
+                           __global vfloat *out)
 {
     const size_t me = get_global_id(0);
     const vfloat m = factor, a = addend;

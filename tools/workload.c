@@ -181,8 +181,8 @@ bool workload_make_op(workload *w, const session *s, reason *why)
     const size_t bytes = w->kind->scratch(w);
     cl_int code = CL_SUCCESS;
     if (bytes) {
-        w->scratch = clCreateBuffer(clattn_context_cl(s->context), CL_MEM_READ_WRITE, bytes, NULL,
-                                    &code);
+        w->scratch =
+            clCreateBuffer(clattn_context_cl(s->context), CL_MEM_READ_WRITE, bytes, NULL, &code);
         w->kind->bind(w);
     }
     return code == CL_SUCCESS ||
@@ -265,8 +265,8 @@ void workload_title(const struct test_case *c, char *out, size_t bytes)
     const struct {
         bool on;
         const char *name;
-    } words[] = {{c->causal, "causal"}, {c->bias[0], "bias"},   {c->mask[0], "mask"},
-                 {c->alibi[0], "alibi"}, {c->sinks, "sinks"},   {c->kv_length[0], "lengths"},
+    } words[] = {{c->causal, "causal"},  {c->bias[0], "bias"},         {c->mask[0], "mask"},
+                 {c->alibi[0], "alibi"}, {c->sinks, "sinks"},          {c->kv_length[0], "lengths"},
                  {c->lse, "lse"},        {c->softcap != 0, "softcap"}, {c->weights[0], "weights"}};
     add(&t, "%s", c->op);
     if (strcmp(c->op, "project") == 0) {

@@ -10,11 +10,11 @@
 enum { WORKLOAD_OPERANDS = 16 };
 
 typedef enum operand_fill {
-    FILL_OUTPUT,  /* not written */
-    FILL_NORMAL,  /* normally distributed, divided by the root of divide */
-    FILL_MASK,    /* three of four visible */
-    FILL_SLOPES,  /* ALiBi's powers of two */
-    FILL_NUMBERS  /* from a list in the case, by batch entry */
+    FILL_OUTPUT, /* not written */
+    FILL_NORMAL, /* normally distributed, divided by the root of divide */
+    FILL_MASK,   /* three of four visible */
+    FILL_SLOPES, /* ALiBi's powers of two */
+    FILL_NUMBERS /* from a list in the case, by batch entry */
 } operand_fill;
 
 typedef struct operand {
@@ -61,8 +61,8 @@ struct workload {
 /* The kinds there are. */
 extern const workload_kind attention_kind, project_kind, mha_kind;
 
-/* kernel: a variant's name instead of the case's own; NULL = that, or the best that fits.  False with the reason if the
- * device has no room or no kernel for it; nothing is left to close then. */
+/* kernel: a variant's name instead of the case's own; NULL = that, or the best that fits.  False
+ * with the reason if the device has no room or no kernel for it; nothing is left to close then. */
 bool workload_open(workload *w, const session *s, const struct test_case *c, const char *kernel,
                    reason *why);
 void workload_close(workload *w);

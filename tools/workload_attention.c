@@ -56,8 +56,7 @@ bool attention_desc_of(const struct test_case *c, const char *kernel, clattn_att
         .scale = c->scale,
         .softcap = c->softcap,
         .with = (c->bias[0] ? CLATTN_WITH_BIAS : 0u) | (c->mask[0] ? CLATTN_WITH_MASK : 0u) |
-                (c->alibi[0] ? CLATTN_WITH_ALIBI : 0u) |
-                (c->weights[0] ? CLATTN_WITH_WEIGHTS : 0u),
+                (c->alibi[0] ? CLATTN_WITH_ALIBI : 0u) | (c->weights[0] ? CLATTN_WITH_WEIGHTS : 0u),
         .kernel = kernel,
         .bias_type = c->bias_type,
     };
@@ -152,7 +151,8 @@ static bool describe(workload *w, reason *why)
         [KV_LENGTH] = operand_numbers("kv-length", c->kv_length, B),
         [OFFSET] = operand_numbers("offset", explicit_offset(c) ? c->offset : "", B),
         [LSE] = operand_of("lse", c->lse, FILL_OUTPUT, CLATTN_F32, B, N, H, 1),
-        [WEIGHTS] = operand_of("weights", c->weights[0] != '\0', FILL_OUTPUT, CLATTN_F32, B, N, H, M),
+        [WEIGHTS] =
+            operand_of("weights", c->weights[0] != '\0', FILL_OUTPUT, CLATTN_F32, B, N, H, M),
     };
     clattn_attention_desc desc;
     memcpy(w->operands, operands, sizeof operands);
@@ -173,11 +173,19 @@ static clattn_status create(workload *w, clattn_context *context, const char *ke
 static void bind(workload *w)
 {
     const operand *o = w->operands;
-    w->args.attention = (clattn_attention_args){
-        .q = o[Q].view, .k = o[K].view, .v = o[V].view, .out = o[OUT].view, .bias = o[BIAS].view,
-        .mask = o[MASK].view, .alibi = o[ALIBI].view, .sinks = o[SINKS].view,
-        .kv_length = o[KV_LENGTH].view, .offset = o[OFFSET].view, .lse = o[LSE].view,
-        .weights = o[WEIGHTS].view, .scratch = w->scratch};
+    w->args.attention = (clattn_attention_args){.q = o[Q].view,
+                                                .k = o[K].view,
+                                                .v = o[V].view,
+                                                .out = o[OUT].view,
+                                                .bias = o[BIAS].view,
+                                                .mask = o[MASK].view,
+                                                .alibi = o[ALIBI].view,
+                                                .sinks = o[SINKS].view,
+                                                .kv_length = o[KV_LENGTH].view,
+                                                .offset = o[OFFSET].view,
+                                                .lse = o[LSE].view,
+                                                .weights = o[WEIGHTS].view,
+                                                .scratch = w->scratch};
 }
 
 static size_t scratch(const workload *w)

@@ -107,7 +107,8 @@ static bool describe_layer(workload *w, reason *why)
         [BQKV] = operand_of("bqkv", !split && bias, FILL_NORMAL, t, 1, 1, 1, n.q + n.k + n.v),
         [WO] = operand_weight("wo", out, t, c->out_dim, n.attended),
         [BO] = operand_of("bo", out && bias, FILL_NORMAL, t, 1, 1, 1, c->out_dim),
-        [OUT] = operand_of("out", true, FILL_OUTPUT, c->out_type, B, c->n_q, 1, out ? c->out_dim : n.attended),
+        [OUT] = operand_of("out", true, FILL_OUTPUT, c->out_type, B, c->n_q, 1,
+                           out ? c->out_dim : n.attended),
     };
     clattn_attention_desc desc;
     memcpy(w->operands, operands, sizeof operands);
@@ -132,11 +133,20 @@ static clattn_status create_layer(workload *w, clattn_context *context, const ch
 static void bind_layer(workload *w)
 {
     const operand *o = w->operands;
-    w->args.mha = (clattn_mha_args){
-        .x = o[LAYER_X].view, .context = o[CONTEXT].view, .wq = o[WQ].view, .wk = o[WK].view,
-        .wv = o[WV].view, .wqkv = o[WQKV].view, .bq = o[BQ].view, .bk = o[BK].view,
-        .bv = o[BV].view, .bqkv = o[BQKV].view, .wo = o[WO].view, .bo = o[BO].view,
-        .out = o[OUT].view, .scratch = w->scratch};
+    w->args.mha = (clattn_mha_args){.x = o[LAYER_X].view,
+                                    .context = o[CONTEXT].view,
+                                    .wq = o[WQ].view,
+                                    .wk = o[WK].view,
+                                    .wv = o[WV].view,
+                                    .wqkv = o[WQKV].view,
+                                    .bq = o[BQ].view,
+                                    .bk = o[BK].view,
+                                    .bv = o[BV].view,
+                                    .bqkv = o[BQKV].view,
+                                    .wo = o[WO].view,
+                                    .bo = o[BO].view,
+                                    .out = o[OUT].view,
+                                    .scratch = w->scratch};
 }
 
 static size_t scratch_layer(const workload *w) { return clattn_mha_scratch(w->op, &w->args.mha); }

@@ -28,29 +28,33 @@
 extern "C" {
 #endif
 
-typedef enum clattn_align { /* where query 0 stands among the keys */
-    CLATTN_BOTTOM_RIGHT,    /* the last query stands at the last key in use: offset = kv_length[b] - n_q */
-    CLATTN_TOP_LEFT,        /* at key 0 */
-    CLATTN_OFFSET           /* at key args.offset[b] */
+typedef enum clattn_align {                      /* where query 0 stands among the keys */
+                            CLATTN_BOTTOM_RIGHT, /* the last query stands at the last key in use:
+                                                    offset = kv_length[b] - n_q */
+                            CLATTN_TOP_LEFT,     /* at key 0 */
+                            CLATTN_OFFSET        /* at key args.offset[b] */
 } clattn_align;
 
 typedef struct clattn_window {
     bool on;
-    int32_t left, right; /* keys before and after the query's position, inclusive; negative = unbounded */
+    int32_t left, right; /* keys before and after the query's position, inclusive; negative =
+                            unbounded */
 } clattn_window;
 
 enum { /* optional arguments that run will be given and kernels are specialised for */
-    CLATTN_WITH_BIAS = 1,
-    CLATTN_WITH_MASK = 2,
-    CLATTN_WITH_ALIBI = 4,
-    CLATTN_WITH_WEIGHTS = 8
+       CLATTN_WITH_BIAS = 1,
+       CLATTN_WITH_MASK = 2,
+       CLATTN_WITH_ALIBI = 4,
+       CLATTN_WITH_WEIGHTS = 8
 };
 
-typedef enum clattn_stage { /* what args.weights receives */
-    CLATTN_STAGE_SOFTMAX,   /* probabilities; 0 where a key is not visible */
-    CLATTN_STAGE_SCORES,    /* scale * q.k of every key in use; 0 behind kv_length */
-    CLATTN_STAGE_SOFTCAP,   /* the same after softcap */
-    CLATTN_STAGE_MASKED     /* after bias, ALiBi and masks; -inf where a key is not visible */
+typedef enum clattn_stage {                       /* what args.weights receives */
+                            CLATTN_STAGE_SOFTMAX, /* probabilities; 0 where a key is not visible */
+                            CLATTN_STAGE_SCORES,  /* scale * q.k of every key in use; 0 behind
+                                                     kv_length */
+                            CLATTN_STAGE_SOFTCAP, /* the same after softcap */
+                            CLATTN_STAGE_MASKED /* after bias, ALiBi and masks; -inf where a key is
+                                                   not visible */
 } clattn_stage;
 
 /* What is known once per model: everything a kernel is compiled for. */
@@ -64,33 +68,39 @@ typedef struct clattn_attention_desc {
     bool causal;
     clattn_align align;
     clattn_window window;
-    float scale;          /* 0 = 1/sqrt(head_dim) */
-    float softcap;        /* s -> softcap * tanh(s / softcap), before bias and mask; 0 = off */
-    uint32_t with;        /* CLATTN_WITH_* */
-    const char *kernel;   /* force a variant by name ("tiled" or "attention/tiled"); NULL = best that fits */
+    float scale;        /* 0 = 1/sqrt(head_dim) */
+    float softcap;      /* s -> softcap * tanh(s / softcap), before bias and mask; 0 = off */
+    uint32_t with;      /* CLATTN_WITH_* */
+    const char *kernel; /* force a variant by name ("tiled" or "attention/tiled"); NULL = best that
+                           fits */
     clattn_stage weights_stage; /* with CLATTN_WITH_WEIGHTS */
     clattn_type bias_type;      /* with CLATTN_WITH_BIAS: F32, F16 or BF16 */
-    int32_t split_keys; /* keys per part where a call with few queries is split over cores; 0 = by batch
-                         * and device.  A fixed number gives the same bits whatever the batch. */
+    int32_t split_keys; /* keys per part where a call with few queries is split over cores; 0 = by
+                         * batch and device.  A fixed number gives the same bits whatever the batch.
+                         */
 } clattn_attention_desc;
 
 /* What changes per call.  An axis written x|1 may have size 1 and is then
  * repeated.  n_q = 0 or batch = 0 is a call without work; n_k = 0 gives empty rows. */
 typedef struct clattn_attention_args {
-    clattn_tensor q;         /* {batch, n_q, query_heads, head_dim} */
-    clattn_tensor k;         /* {batch, n_k, kv_heads, head_dim} */
-    clattn_tensor v;         /* {batch, n_k, kv_heads, value_dim} */
-    clattn_tensor out;       /* {batch, n_q, query_heads, value_dim}; may not overlap inputs */
-    clattn_tensor bias;      /* {batch|1, n_q|1, query_heads|1, n_k}, added to the scaled scores; -inf = not visible */
-    clattn_tensor mask;      /* as bias, U8: nonzero = visible */
-    clattn_tensor alibi;     /* F32 {batch|1, 1, query_heads, 1}: slopes (Press et al. 2021) */
-    clattn_tensor sinks;     /* F32 {1, 1, query_heads, 1}: an unscaled score that takes mass and has no value */
-    clattn_tensor kv_length; /* I32 {batch, 1, 1, 1}: rows of k and v in use, clamped to 0..n_k; absent = n_k */
-    clattn_tensor offset;    /* I32 {batch|1, 1, 1, 1}, required with CLATTN_OFFSET; may be negative */
-    clattn_tensor lse;       /* out, optional, F32 {batch, n_q, query_heads, 1}: natural log */
-    clattn_tensor weights;   /* out, F32 {batch, n_q, query_heads, n_k}, required with CLATTN_WITH_WEIGHTS */
-    cl_mem scratch;          /* clattn_attention_scratch() bytes, not shared by concurrent runs;
-                              * NULL = taken for this call and given back when its commands finish */
+    clattn_tensor q;     /* {batch, n_q, query_heads, head_dim} */
+    clattn_tensor k;     /* {batch, n_k, kv_heads, head_dim} */
+    clattn_tensor v;     /* {batch, n_k, kv_heads, value_dim} */
+    clattn_tensor out;   /* {batch, n_q, query_heads, value_dim}; may not overlap inputs */
+    clattn_tensor bias;  /* {batch|1, n_q|1, query_heads|1, n_k}, added to the scaled scores; -inf =
+                            not visible */
+    clattn_tensor mask;  /* as bias, U8: nonzero = visible */
+    clattn_tensor alibi; /* F32 {batch|1, 1, query_heads, 1}: slopes (Press et al. 2021) */
+    clattn_tensor sinks; /* F32 {1, 1, query_heads, 1}: an unscaled score that takes mass and has no
+                            value */
+    clattn_tensor kv_length; /* I32 {batch, 1, 1, 1}: rows of k and v in use, clamped to 0..n_k;
+                                absent = n_k */
+    clattn_tensor offset; /* I32 {batch|1, 1, 1, 1}, required with CLATTN_OFFSET; may be negative */
+    clattn_tensor lse;    /* out, optional, F32 {batch, n_q, query_heads, 1}: natural log */
+    clattn_tensor weights; /* out, F32 {batch, n_q, query_heads, n_k}, required with
+                              CLATTN_WITH_WEIGHTS */
+    cl_mem scratch;        /* clattn_attention_scratch() bytes, not shared by concurrent runs;
+                            * NULL = taken for this call and given back when its commands finish */
 } clattn_attention_args;
 
 /* Chooses the best kernel that fits the device and compiles it. */

@@ -22,7 +22,8 @@ int clattn_version(void);
 typedef enum clattn_status {
     CLATTN_OK = 0,
     CLATTN_ERR_ARGUMENT = -1,    /* a field is out of range; the text names it */
-    CLATTN_ERR_UNSUPPORTED = -2, /* valid, but no kernel fits this device; the text says why, per kernel */
+    CLATTN_ERR_UNSUPPORTED = -2, /* valid, but no kernel fits this device; the text says why, per
+                                    kernel */
     CLATTN_ERR_BUILD = -3,       /* a kernel did not compile; the text starts its build log */
     CLATTN_ERR_OPENCL = -4,      /* the text names the OpenCL call and its code */
     CLATTN_ERR_MEMORY = -5       /* out of host memory */
@@ -57,7 +58,8 @@ typedef struct clattn_tensor {
     cl_mem mem;        /* NULL = absent */
     int64_t offset;    /* of element [0,0,0,0] */
     int64_t size[4];   /* {batch, row, head, column} */
-    int64_t stride[4]; /* all zero = dense, last index fastest; 0 in one place = broadcast (read-only operands) */
+    int64_t stride[4]; /* all zero = dense, last index fastest; 0 in one place = broadcast
+                          (read-only operands) */
     clattn_type type;
 } clattn_tensor;
 

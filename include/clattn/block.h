@@ -17,10 +17,12 @@ typedef struct clattn_project_desc {
     clattn_type type;     /* of x, weight and bias: F32, F16 or BF16; sums are always f32 */
     clattn_type out_type; /* of y: F32, F16 or BF16 */
     bool bias;            /* run will be given one */
-    const char *kernel;   /* force a variant by name ("wide", "clblast", "plain"); NULL = best that fits */
-    clattn_tensor weight; /* optional: {1, out_dim, 1, in_dim}, if it never changes.  Then run is given none:
-                           * create puts it in the order its kernel wants, once, and owns that copy; kernels
-                           * that take it as it lies keep the caller's buffer instead (retained). */
+    const char *kernel;   /* force a variant by name ("wide", "clblast", "plain"); NULL = best that
+                             fits */
+    clattn_tensor weight; /* optional: {1, out_dim, 1, in_dim}, if it never changes.  Then run is
+                           * given none: create puts it in the order its kernel wants, once, and
+                           * owns that copy; kernels that take it as it lies keep the caller's
+                           * buffer instead (retained). */
 } clattn_project_desc;
 
 /* x and y may be split in heads: {batch, rows, heads, columns} with heads * columns
@@ -28,7 +30,8 @@ typedef struct clattn_project_desc {
  * columns), so y can be the q that attention reads, and x the out it wrote. */
 typedef struct clattn_project_args {
     clattn_tensor x;      /* {batch, rows, heads, in_dim / heads} */
-    clattn_tensor weight; /* {1, out_dim, 1, in_dim}: [out, in] as in checkpoints; absent if desc has it */
+    clattn_tensor weight; /* {1, out_dim, 1, in_dim}: [out, in] as in checkpoints; absent if desc
+                             has it */
     clattn_tensor bias;   /* {1, 1, 1, out_dim}, required with desc.bias */
     clattn_tensor y;      /* {batch, rows, heads, out_dim / heads}; may not overlap inputs */
     cl_mem scratch;       /* clattn_project_scratch() bytes; NULL = taken for this call */
@@ -45,13 +48,14 @@ clattn_status clattn_project_run(const clattn_op *op, cl_command_queue queue,
 /* ---- Multi-head attention: x -> q, k, v -> attention -> output projection - */
 
 typedef struct clattn_mha_desc {
-    clattn_attention_desc attention; /* type is that of x, context, weights and biases; out_type that of out */
-    int32_t model_dim;   /* columns of x; required */
-    int32_t context_dim; /* columns of context; 0 = model_dim */
-    int32_t out_dim;     /* columns of out; 0 = no output projection: query_heads * value_dim */
-    bool fused;          /* run is given wqkv (and bqkv) instead of three; only without context */
-    bool qkv_bias;       /* run is given bq, bk, bv or bqkv */
-    bool out_bias;       /* run is given bo */
+    clattn_attention_desc attention; /* type is that of x, context, weights and biases; out_type
+                                        that of out */
+    int32_t model_dim;               /* columns of x; required */
+    int32_t context_dim;             /* columns of context; 0 = model_dim */
+    int32_t out_dim; /* columns of out; 0 = no output projection: query_heads * value_dim */
+    bool fused;      /* run is given wqkv (and bqkv) instead of three; only without context */
+    bool qkv_bias;   /* run is given bq, bk, bv or bqkv */
+    bool out_bias;   /* run is given bo */
 } clattn_mha_desc;
 
 typedef struct clattn_mha_args {
@@ -61,19 +65,21 @@ typedef struct clattn_mha_args {
     clattn_tensor wk;      /* {1, kv_heads * head_dim, 1, context_dim} */
     clattn_tensor wv;      /* {1, kv_heads * value_dim, 1, context_dim} */
     clattn_tensor wqkv;    /* the three stacked in this order */
-    clattn_tensor bq, bk, bv, bqkv; /* {1, 1, 1, as many columns as their weight has rows} */
-    clattn_tensor wo;      /* {1, out_dim, 1, query_heads * value_dim} */
-    clattn_tensor bo;      /* {1, 1, 1, out_dim} */
-    clattn_tensor out;     /* {batch, n_q, 1, out_dim}; may not overlap inputs */
-    clattn_attention_args attention; /* its optional operands and outputs; q, k, v, out and scratch stay absent */
-    cl_mem scratch;        /* clattn_mha_scratch() bytes; NULL = taken for this call.  Widening f16 or bf16
-                            * for a library's f32 product takes more for the call itself. */
+    clattn_tensor bq, bk, bv, bqkv;  /* {1, 1, 1, as many columns as their weight has rows} */
+    clattn_tensor wo;                /* {1, out_dim, 1, query_heads * value_dim} */
+    clattn_tensor bo;                /* {1, 1, 1, out_dim} */
+    clattn_tensor out;               /* {batch, n_q, 1, out_dim}; may not overlap inputs */
+    clattn_attention_args attention; /* its optional operands and outputs; q, k, v, out and scratch
+                                        stay absent */
+    cl_mem scratch; /* clattn_mha_scratch() bytes; NULL = taken for this call.  Widening f16 or bf16
+                     * for a library's f32 product takes more for the call itself. */
 } clattn_mha_args;
 
-clattn_status clattn_mha_create(clattn_context *context, const clattn_mha_desc *desc, clattn_op **out);
+clattn_status clattn_mha_create(clattn_context *context, const clattn_mha_desc *desc,
+                                clattn_op **out);
 size_t clattn_mha_scratch(const clattn_op *op, const clattn_mha_args *args);
-clattn_status clattn_mha_run(const clattn_op *op, cl_command_queue queue, const clattn_mha_args *args,
-                             cl_event *event);
+clattn_status clattn_mha_run(const clattn_op *op, cl_command_queue queue,
+                             const clattn_mha_args *args, cl_event *event);
 
 #ifdef __cplusplus
 }

@@ -15,9 +15,9 @@
 #ifndef CLATTN_H
 #define CLATTN_H
 
-#include <clattn/base.h>
-#include <clattn/context.h>
 #include <clattn/attention.h>
+#include <clattn/base.h>
 #include <clattn/block.h>
+#include <clattn/context.h>
 
 #endif /* CLATTN_H */

@@ -32,14 +32,15 @@ typedef struct clattn_device_facts {
     cl_device_type type;
     cl_uint vendor_id;
     int32_t compute_units;
-    int32_t vector_width;     /* float lanes the hardware prefers; 1 where the compiler vectorises work-items */
-    size_t max_work_group;    /* work-items */
-    uint64_t local_bytes;     /* per work-group */
-    bool local_dedicated;     /* false: local memory is ordinary memory (CPUs) */
+    int32_t vector_width;  /* float lanes the hardware prefers; 1 where the compiler vectorises
+                              work-items */
+    size_t max_work_group; /* work-items */
+    uint64_t local_bytes;  /* per work-group */
+    bool local_dedicated;  /* false: local memory is ordinary memory (CPUs) */
     uint64_t global_bytes;
     uint64_t max_alloc_bytes; /* of one buffer */
     bool unified_memory;
-    bool fp16;                /* half arithmetic, probed; kernels only need half storage, which is core */
+    bool fp16; /* half arithmetic, probed; kernels only need half storage, which is core */
 } clattn_device_facts;
 
 /* ---- Context ------------------------------------------------------------ */
@@ -50,10 +51,13 @@ typedef struct clattn_context clattn_context;
 typedef struct clattn_context_desc {
     cl_context context;     /* NULL: the library makes one on device */
     cl_device_id device;    /* required with context; NULL: clattn_device_find(NULL) */
-    const char *cache_dir;  /* program binaries, made if missing; NULL = memory only.  A bad or unwritable
-                             * cache never fails a call: the log says so and kernels are compiled anew. */
-    const char *kernel_dir; /* read .cl files here instead of the embedded ones; NULL: CLATTN_KERNEL_DIR, else embedded */
-    void (*log)(void *user, const char *text); /* full build logs, kernel choices; any thread; NULL = none */
+    const char *cache_dir;  /* program binaries, made if missing; NULL = memory only.  A bad or
+                             * unwritable  cache never fails a call: the log says so and kernels are
+                             * compiled anew. */
+    const char *kernel_dir; /* read .cl files here instead of the embedded ones; NULL:
+                               CLATTN_KERNEL_DIR, else embedded */
+    void (*log)(void *user, const char *text); /* full build logs, kernel choices; any thread; NULL
+                                                  = none */
     void *user;
 } clattn_context_desc;
 
@@ -85,7 +89,7 @@ typedef struct clattn_build {
     bool from_cache;        /* found on disk */
     uint64_t private_bytes; /* per work-item, as the driver reports it; 0 = not said */
     uint64_t local_bytes;   /* per work-group */
-    uint64_t spill_bytes;   /* per work-item, where the driver tells (Intel); 0 = none or not said */
+    uint64_t spill_bytes; /* per work-item, where the driver tells (Intel); 0 = none or not said */
 } clattn_build;
 
 /* Builds every kernel that fits this device in its usual specialisations, so
@@ -93,7 +97,8 @@ typedef struct clattn_build {
  * NULL.  A kernel that fails to build is logged; the first failure is returned
  * after all others were built. */
 clattn_status clattn_context_warm(clattn_context *context,
-                                  void (*report)(void *user, const clattn_build *build), void *user);
+                                  void (*report)(void *user, const clattn_build *build),
+                                  void *user);
 
 /* ---- Operations --------------------------------------------------------- */
 

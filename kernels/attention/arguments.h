@@ -22,4 +22,7 @@ struct score_arguments {
     float softcap;
 };
 
-#define SCORE_ARGUMENTS {bias, bias_at, mask, mask_at, window_left, window_right, softcap}
+#define SCORE_ARGUMENTS                                                                            \
+    {                                                                                              \
+        bias, bias_at, mask, mask_at, window_left, window_right, softcap                           \
+    }

@@ -16,10 +16,12 @@ static bool is_float_type(clattn_type type)
 static clattn_status check_shape(const clattn_attention_desc *d)
 {
     if (d->head_dim < 1 || d->head_dim > MAX_HEAD_DIM) {
-        return clattn__refuse("attention: head_dim is %d, must be 1..%d", d->head_dim, MAX_HEAD_DIM);
+        return clattn__refuse("attention: head_dim is %d, must be 1..%d", d->head_dim,
+                              MAX_HEAD_DIM);
     }
     if (d->value_dim < 1 || d->value_dim > MAX_HEAD_DIM) {
-        return clattn__refuse("attention: value_dim is %d, must be 1..%d", d->value_dim, MAX_HEAD_DIM);
+        return clattn__refuse("attention: value_dim is %d, must be 1..%d", d->value_dim,
+                              MAX_HEAD_DIM);
     }
     if (d->query_heads < 1 || d->query_heads > MAX_ROWS) {
         return clattn__refuse("attention: query_heads is %d, must be at least 1", d->query_heads);
@@ -39,21 +41,24 @@ static clattn_status check_choices(const clattn_attention_desc *d)
     } types[] = {{"type", d->type}, {"out_type", d->out_type}, {"bias_type", d->bias_type}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (!is_float_type(types[i].type)) {
-            return clattn__refuse("attention: %s is %s (%d), must be f32, f16 or bf16", types[i].field,
-                                  clattn_type_name(types[i].type), (int)types[i].type);
+            return clattn__refuse("attention: %s is %s (%d), must be f32, f16 or bf16",
+                                  types[i].field, clattn_type_name(types[i].type),
+                                  (int)types[i].type);
         }
     }
     if (d->align < CLATTN_BOTTOM_RIGHT || d->align > CLATTN_OFFSET) {
         return clattn__refuse("attention: align is %d, not a clattn_align", (int)d->align);
     }
     if (d->weights_stage < CLATTN_STAGE_SOFTMAX || d->weights_stage > CLATTN_STAGE_MASKED) {
-        return clattn__refuse("attention: weights_stage is %d, not a clattn_stage", (int)d->weights_stage);
+        return clattn__refuse("attention: weights_stage is %d, not a clattn_stage",
+                              (int)d->weights_stage);
     }
     if (!isfinite(d->scale)) {
         return clattn__refuse("attention: scale is %g, must be finite", d->scale);
     }
     if (!isfinite(d->softcap) || d->softcap < 0) {
-        return clattn__refuse("attention: softcap is %g, must be finite and not negative", d->softcap);
+        return clattn__refuse("attention: softcap is %g, must be finite and not negative",
+                              d->softcap);
     }
     if (d->split_keys < 0) {
         return clattn__refuse("attention: split_keys is %d, must not be negative", d->split_keys);
@@ -65,7 +70,8 @@ static clattn_status check_choices(const clattn_attention_desc *d)
 }
 
 /* Fills in what zero stands for, then checks. */
-clattn_status clattn__attention_complete(const clattn_attention_desc *desc, clattn_attention_desc *d)
+clattn_status clattn__attention_complete(const clattn_attention_desc *desc,
+                                         clattn_attention_desc *d)
 {
     if (!desc) {
         return clattn__refuse("attention: desc is NULL");
@@ -108,7 +114,8 @@ clattn_status clattn_attention_variants(clattn_context *context, const clattn_at
 /* ---- Running ---------------------------------------------------------------- */
 
 /* An operand that the descriptor did not announce would be ignored: refuse it. */
-static clattn_status check_announced(const clattn_attention_desc *d, const clattn_attention_args *args)
+static clattn_status check_announced(const clattn_attention_desc *d,
+                                     const clattn_attention_args *args)
 {
     const struct {
         const char *field, *flag;
@@ -123,8 +130,8 @@ static clattn_status check_announced(const clattn_attention_desc *d, const clatt
     };
     for (size_t i = 0; i < sizeof operands / sizeof *operands; i++) {
         if (operands[i].mem && !operands[i].announced) {
-            return clattn__refuse("attention: args.%s is given, but desc lacks %s", operands[i].field,
-                                  operands[i].flag);
+            return clattn__refuse("attention: args.%s is given, but desc lacks %s",
+                                  operands[i].field, operands[i].flag);
         }
     }
     return CLATTN_OK;
@@ -135,7 +142,8 @@ static clattn_status check_counts(const struct attention_problem *p)
     const struct {
         const char *what;
         int64_t n;
-    } counts[] = {{"q.size[0] (batch)", p->batch}, {"q.size[1] (row)", p->n_q}, {"k.size[1] (row)", p->n_k}};
+    } counts[] = {
+        {"q.size[0] (batch)", p->batch}, {"q.size[1] (row)", p->n_q}, {"k.size[1] (row)", p->n_k}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         if (counts[i].n < 0 || counts[i].n > MAX_ROWS) {
             return clattn__refuse("attention: args.%s is %lld, must be 0..%d", counts[i].what,
@@ -145,8 +153,8 @@ static clattn_status check_counts(const struct attention_problem *p)
     return CLATTN_OK;
 }
 
-static clattn_status check_problem(const clattn_attention_desc *d, const clattn_attention_args *args,
-                                   struct attention_problem *p)
+static clattn_status check_problem(const clattn_attention_desc *d,
+                                   const clattn_attention_args *args, struct attention_problem *p)
 {
     const int64_t B = p->batch = args->q.size[0], Nq = p->n_q = args->q.size[1];
     const int64_t Nk = p->n_k = args->k.size[1], H = d->query_heads, G = d->kv_heads;
@@ -162,22 +170,40 @@ static clattn_status check_problem(const clattn_attention_desc *d, const clattn_
         {&args->q, &p->q, {"attention", "q", {B, Nq, H, d->head_dim}, 0, type, false, false}},
         {&args->k, &p->k, {"attention", "k", {B, Nk, G, d->head_dim}, 0, type, false, false}},
         {&args->v, &p->v, {"attention", "v", {B, Nk, G, d->value_dim}, 0, type, false, false}},
-        {&args->out, &p->out,
+        {&args->out,
+         &p->out,
          {"attention", "out", {B, Nq, H, d->value_dim}, 0, 1u << d->out_type, true, false}},
-        {&args->bias, &p->bias,
-         {"attention", "bias", {B, Nq, H, Nk}, any, 1u << d->bias_type, false,
+        {&args->bias,
+         &p->bias,
+         {"attention",
+          "bias",
+          {B, Nq, H, Nk},
+          any,
+          1u << d->bias_type,
+          false,
           !(d->with & CLATTN_WITH_BIAS)}},
-        {&args->mask, &p->mask,
+        {&args->mask,
+         &p->mask,
          {"attention", "mask", {B, Nq, H, Nk}, any, U8, false, !(d->with & CLATTN_WITH_MASK)}},
-        {&args->alibi, &p->alibi,
-         {"attention", "alibi", {B, 1, H, 1}, CLATTN__BATCH, F32, false, !(d->with & CLATTN_WITH_ALIBI)}},
+        {&args->alibi,
+         &p->alibi,
+         {"attention",
+          "alibi",
+          {B, 1, H, 1},
+          CLATTN__BATCH,
+          F32,
+          false,
+          !(d->with & CLATTN_WITH_ALIBI)}},
         {&args->sinks, &p->sinks, {"attention", "sinks", {1, 1, H, 1}, 0, F32, false, true}},
-        {&args->kv_length, &p->kv_length,
+        {&args->kv_length,
+         &p->kv_length,
          {"attention", "kv_length", {B, 1, 1, 1}, 0, I32, false, true}},
-        {&args->offset, &p->offset,
+        {&args->offset,
+         &p->offset,
          {"attention", "offset", {B, 1, 1, 1}, CLATTN__BATCH, I32, false, d->align != CLATTN_OFFSET}},
         {&args->lse, &p->lse, {"attention", "lse", {B, Nq, H, 1}, 0, F32, true, true}},
-        {&args->weights, &p->weights,
+        {&args->weights,
+         &p->weights,
          {"attention", "weights", {B, Nq, H, Nk}, 0, F32, true, !(d->with & CLATTN_WITH_WEIGHTS)}},
     };
     const size_t count = sizeof operands / sizeof *operands;
@@ -205,16 +231,19 @@ struct plan {
     int64_t lse, parts; /* floats of scratch, in this order */
 };
 
-/* Enough work-items to keep every core busy at uneven speeds, each with enough keys to be worth it. */
+/* Enough work-items to keep every core busy at uneven speeds, each with enough keys to be worth it.
+ */
 enum { ITEMS_PER_UNIT = 4, LEAST_SPLIT_KEYS = 256 };
 
 static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-static void plan_splits(const struct attention_op *op, int64_t batch, int64_t n_q, int64_t n_k, struct plan *plan)
+static void plan_splits(const struct attention_op *op, int64_t batch, int64_t n_q, int64_t n_k,
+                        struct plan *plan)
 {
     const clattn_attention_desc *d = &op->desc;
     const int64_t rows = clattn__param(plan->variant, plan->params, "ROWS");
-    const int64_t items = batch * d->kv_heads * divide_up(n_q * (d->query_heads / d->kv_heads), rows);
+    const int64_t items =
+        batch * d->kv_heads * divide_up(n_q * (d->query_heads / d->kv_heads), rows);
     const int64_t wanted = (int64_t)ITEMS_PER_UNIT * op->base.context->facts.compute_units;
     int64_t splits = items > 0 ? divide_up(wanted, items) : 1;
     splits = splits < n_k / LEAST_SPLIT_KEYS ? splits : n_k / LEAST_SPLIT_KEYS;
@@ -227,7 +256,9 @@ static struct plan make_plan(const struct attention_op *op, const clattn_attenti
 {
     const clattn_attention_desc *d = &op->desc;
     const int64_t batch = args->q.size[0], n_q = args->q.size[1], n_k = args->k.size[1];
-    struct plan plan = {.variant = op->base.variant, .params = op->base.params, .kernel = op->base.kernel,
+    struct plan plan = {.variant = op->base.variant,
+                        .params = op->base.params,
+                        .kernel = op->base.kernel,
                         .splits = 1};
     if (op->few_variant && n_q <= CLATTN__FEW_QUERIES) {
         plan.variant = op->few_variant;
@@ -239,7 +270,8 @@ static struct plan make_plan(const struct attention_op *op, const clattn_attenti
     }
     const int64_t rows = batch * n_q * d->query_heads;
     /* The probabilities need each row's lse. */
-    if (d->with & CLATTN_WITH_WEIGHTS && d->weights_stage == CLATTN_STAGE_SOFTMAX && !args->lse.mem) {
+    if (d->with & CLATTN_WITH_WEIGHTS && d->weights_stage == CLATTN_STAGE_SOFTMAX &&
+        !args->lse.mem) {
         plan.lse = rows;
     }
     if (plan.splits > 1) {
@@ -288,12 +320,13 @@ static clattn_status launch_weights(const struct attention_op *op, cl_command_qu
                                     const struct attention_problem *p)
 {
     const struct clattn__binding binding = clattn__attention_bind(op->weights, &op->desc, p);
-    const size_t global[3] = {(size_t)p->n_k, (size_t)p->n_q, (size_t)(op->desc.query_heads * p->batch)};
+    const size_t global[3] = {(size_t)p->n_k, (size_t)p->n_q,
+                              (size_t)(op->desc.query_heads * p->batch)};
     return clattn__launch(&binding, queue, global, NULL);
 }
 
-static clattn_status enqueue(const struct attention_op *op, cl_command_queue queue, const struct plan *plan,
-                             const struct attention_problem *p)
+static clattn_status enqueue(const struct attention_op *op, cl_command_queue queue,
+                             const struct plan *plan, const struct attention_problem *p)
 {
     clattn__lock((clattn__mutex *)&op->base.lock);
     clattn_status status = launch_attention(op, queue, plan, p);
@@ -308,7 +341,8 @@ static clattn_status enqueue(const struct attention_op *op, cl_command_queue que
 static void place_scratch(const struct attention_op *op, const struct plan *plan, cl_mem scratch,
                           struct attention_problem *p)
 {
-    const int64_t lse_size[4] = {p->batch, p->n_q, op->desc.query_heads, 1}, parts_size[4] = {1, 1, 1, plan->parts};
+    const int64_t lse_size[4] = {p->batch, p->n_q, op->desc.query_heads, 1},
+                  parts_size[4] = {1, 1, 1, plan->parts};
     p->splits = plan->splits;
     p->split_keys = plan->split_keys;
     if (plan->lse) {

@@ -10,8 +10,8 @@
 enum { CLATTN__FEW_QUERIES = 16 };
 
 struct attention_op {
-    clattn_op base;             /* its kernel serves any number of queries */
-    clattn_attention_desc desc; /* with every default filled in */
+    clattn_op base;                            /* its kernel serves any number of queries */
+    clattn_attention_desc desc;                /* with every default filled in */
     const struct clattn__variant *few_variant; /* for few queries; NULL = base serves those too */
     int few_params[CLATTN__MAX_PARAMS];
     cl_kernel few, merge;
@@ -22,7 +22,8 @@ struct attention_op {
 struct attention_problem {
     int64_t batch, n_q, n_k;
     struct clattn__view q, k, v, out, bias, mask, alibi, sinks, kv_length, offset, lse, weights;
-    struct clattn__view parts; /* results per split of the keys, f32; absent if they are not split */
+    struct clattn__view parts; /* results per split of the keys, f32; absent if they are not split
+                                */
     int64_t splits, split_keys;
 };
 
@@ -30,14 +31,17 @@ struct attention_problem {
 extern const struct clattn__variant clattn__attention_variants[];
 
 /* attention.c: fills in what zero stands for, then checks */
-clattn_status clattn__attention_complete(const clattn_attention_desc *desc, clattn_attention_desc *full);
+clattn_status clattn__attention_complete(const clattn_attention_desc *desc,
+                                         clattn_attention_desc *full);
 
 /* attention_build.c: the order of ATTENTION_ARGUMENTS in kernels/attention/arguments.h */
 struct clattn__binding clattn__attention_bind(cl_kernel kernel, const clattn_attention_desc *desc,
                                               const struct attention_problem *problem);
-struct clattn__binding clattn__attention_bind_few(cl_kernel kernel, const clattn_attention_desc *desc,
+struct clattn__binding clattn__attention_bind_few(cl_kernel kernel,
+                                                  const clattn_attention_desc *desc,
                                                   const struct attention_problem *problem);
-struct clattn__binding clattn__attention_bind_merge(cl_kernel kernel, const clattn_attention_desc *desc,
+struct clattn__binding clattn__attention_bind_merge(cl_kernel kernel,
+                                                    const clattn_attention_desc *desc,
                                                     const struct attention_problem *problem);
 
 #endif /* CLATTN_OPS_ATTENTION_H */

@@ -36,7 +36,8 @@ struct clattn__binding clattn__attention_bind_few(cl_kernel kernel, const clattn
     return binding;
 }
 
-struct clattn__binding clattn__attention_bind_merge(cl_kernel kernel, const clattn_attention_desc *d,
+struct clattn__binding clattn__attention_bind_merge(cl_kernel kernel,
+                                                    const clattn_attention_desc *d,
                                                     const struct attention_problem *p)
 {
     struct clattn__binding binding = {.kernel = kernel};
@@ -61,9 +62,10 @@ static void write_label(const struct attention_op *op, char *label, size_t bytes
     if (d->out_type != d->type) {
         snprintf(out_type, sizeof out_type, ">%s", clattn_type_name(d->out_type));
     }
-    snprintf(label, bytes, "%s %s%s d%d%s%s%s%s%s%s%s%s", op->base.variant->name, clattn_type_name(d->type),
-             out_type, d->head_dim, value_dim, d->kv_heads != d->query_heads ? " gqa" : "",
-             d->causal ? " causal" : "", d->window.on ? " window" : "", d->softcap > 0 ? " softcap" : "",
+    snprintf(label, bytes, "%s %s%s d%d%s%s%s%s%s%s%s%s", op->base.variant->name,
+             clattn_type_name(d->type), out_type, d->head_dim, value_dim,
+             d->kv_heads != d->query_heads ? " gqa" : "", d->causal ? " causal" : "",
+             d->window.on ? " window" : "", d->softcap > 0 ? " softcap" : "",
              d->with & CLATTN_WITH_BIAS ? " bias" : "", d->with & CLATTN_WITH_MASK ? " mask" : "",
              d->with & CLATTN_WITH_ALIBI ? " alibi" : "");
 }
@@ -131,7 +133,8 @@ static clattn_status build_variant(struct attention_op *op, const struct clattn_
     variant->geometry(params, one, global, local);
     write_options(variant, params, &op->desc, options);
     return build_kernel(op, variant->name, options,
-                        variant->few_rows ? clattn__attention_bind_few : clattn__attention_bind, local, out);
+                        variant->few_rows ? clattn__attention_bind_few : clattn__attention_bind,
+                        local, out);
 }
 
 static clattn_status build_merge(struct attention_op *op)
@@ -140,7 +143,8 @@ static clattn_status build_merge(struct attention_op *op)
     char options[OPTION_BYTES] = "-cl-std=CL1.2";
     add_option(options, "OUT_TYPE", op->desc.out_type);
     add_option(options, "VALUE_DIM", op->desc.value_dim);
-    return build_kernel(op, "attention/merge", options, clattn__attention_bind_merge, single, &op->merge);
+    return build_kernel(op, "attention/merge", options, clattn__attention_bind_merge, single,
+                        &op->merge);
 }
 
 static clattn_status build_weights(struct attention_op *op)
@@ -150,7 +154,8 @@ static clattn_status build_weights(struct attention_op *op)
     write_options(op->base.variant, op->base.params, &op->desc, options);
     add_option(options, "QUERY_HEADS", op->desc.query_heads);
     add_option(options, "STAGE", op->desc.weights_stage);
-    return build_kernel(op, "attention/weights", options, clattn__attention_bind, single, &op->weights);
+    return build_kernel(op, "attention/weights", options, clattn__attention_bind, single,
+                        &op->weights);
 }
 
 /* A second kernel beside the one for many queries; without it that one serves. */
@@ -161,7 +166,8 @@ static void build_few(struct attention_op *op)
     if (!variant) {
         return;
     }
-    if (build_variant(op, variant, op->few_params, &op->few) == CLATTN_OK && build_merge(op) == CLATTN_OK) {
+    if (build_variant(op, variant, op->few_params, &op->few) == CLATTN_OK &&
+        build_merge(op) == CLATTN_OK) {
         op->few_variant = variant;
     } else {
         clattn__log(op->base.context, "attention: not %s: %s", variant->name, clattn_error());
@@ -202,8 +208,11 @@ static void usual(void (*visit)(void *user, const void *desc), void *user)
     for (int head_dim = 64; head_dim <= 128; head_dim += 64) {
         for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
             for (int causal = 0; causal < 2; causal++) {
-                const clattn_attention_desc desc = {.head_dim = head_dim, .query_heads = 1, .type = types[t],
-                                                    .out_type = types[t], .causal = causal};
+                const clattn_attention_desc desc = {.head_dim = head_dim,
+                                                    .query_heads = 1,
+                                                    .type = types[t],
+                                                    .out_type = types[t],
+                                                    .causal = causal};
                 clattn_attention_desc full;
                 if (clattn__attention_complete(&desc, &full) == CLATTN_OK) {
                     visit(user, &full);

@@ -9,7 +9,8 @@ static size_t round_up(int64_t n, int multiple)
     return (size_t)((n + multiple - 1) / multiple * multiple);
 }
 
-static void row_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+static void row_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                         size_t local[3])
 {
     const int rows = params[0];
     const size_t g[3] = {round_up(extent[0], rows), (size_t)extent[1], (size_t)extent[2]};
@@ -26,21 +27,24 @@ static bool tiled_fits(const clattn_device_facts *facts, const void *desc, const
     (void)desc;
     const int q = params[TILE_Q], k = params[TILE_K], chunk = params[CHUNK];
     const size_t items = (size_t)(q / 4) * (size_t)(k / 4);
-    const size_t bytes = sizeof(float) * (size_t)(chunk * (q + 1) + chunk * (k + 1) + q * (k + 1) + q * k / 4);
+    const size_t bytes =
+        sizeof(float) * (size_t)(chunk * (q + 1) + chunk * (k + 1) + q * (k + 1) + q * k / 4);
     if (facts->max_work_group < items) {
-        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %zu, the device allows %zu", items,
-                 facts->max_work_group);
+        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %zu, the device allows %zu",
+                 items, facts->max_work_group);
         return false;
     }
     if (facts->local_bytes < bytes) {
-        snprintf(reason, CLATTN__REASON_BYTES, "needs %zu bytes of local memory, the device has %llu", bytes,
+        snprintf(reason, CLATTN__REASON_BYTES,
+                 "needs %zu bytes of local memory, the device has %llu", bytes,
                  (unsigned long long)facts->local_bytes);
         return false;
     }
     return true;
 }
 
-static void tiled_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+static void tiled_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                           size_t local[3])
 {
     const size_t l[3] = {(size_t)params[TILE_K] / 4, (size_t)params[TILE_Q] / 4, 1};
     const size_t g[3] = {round_up(extent[0], params[TILE_Q]) / (size_t)params[TILE_Q] * l[0],
@@ -57,7 +61,8 @@ static bool wide_fits(const clattn_device_facts *facts, const void *desc, const 
     (void)desc;
     (void)params;
     if (facts->vector_width != 4 && facts->vector_width != 8 && facts->vector_width != 16) {
-        snprintf(reason, CLATTN__REASON_BYTES, "is for CPUs with float vectors of 4, 8 or 16, the device has %d",
+        snprintf(reason, CLATTN__REASON_BYTES,
+                 "is for CPUs with float vectors of 4, 8 or 16, the device has %d",
                  facts->vector_width);
         return false;
     }
@@ -73,10 +78,12 @@ static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *
     params[KEYS] = facts->vector_width == 8 ? 4 : 8;
 }
 
-static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                          size_t local[3])
 {
     const int rows = params[WIDTH] * params[VECTORS];
-    const size_t g[3] = {round_up(extent[0], rows) / (size_t)rows, (size_t)extent[1], (size_t)extent[2]};
+    const size_t g[3] = {round_up(extent[0], rows) / (size_t)rows, (size_t)extent[1],
+                         (size_t)extent[2]};
     const size_t l[3] = {1, 1, 1};
     memcpy(global, g, sizeof g);
     memcpy(local, l, sizeof l);
@@ -91,7 +98,8 @@ static void decode_wide_adapt(const clattn_device_facts *facts, const void *desc
 }
 
 /* One work-item for each cell of the extent, which the caller counts in the variant's own units. */
-static void cell_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+static void cell_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                          size_t local[3])
 {
     (void)params;
     for (int i = 0; i < 3; i++) {

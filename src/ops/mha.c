@@ -32,8 +32,8 @@ static const struct clattn__family family = {
 
 /* ---- Creating -------------------------------------------------------------- */
 
-static clattn_status create_projection(struct mha_op *mha, int which, int64_t in, int64_t out, bool bias,
-                                       clattn_type out_type)
+static clattn_status create_projection(struct mha_op *mha, int which, int64_t in, int64_t out,
+                                       bool bias, clattn_type out_type)
 {
     const clattn_project_desc desc = {.in_dim = (int32_t)in,
                                       .out_dim = (int32_t)out,
@@ -69,7 +69,8 @@ static clattn_status build(clattn_op *op, const void *desc)
         return clattn__refuse("mha: attention.query_heads times head_dim is too large");
     }
     if (d->fused) {
-        TRY(create_projection(mha, QKV, d->model_dim, columns[Q] + columns[K] + columns[V], d->qkv_bias, type));
+        TRY(create_projection(mha, QKV, d->model_dim, columns[Q] + columns[K] + columns[V],
+                              d->qkv_bias, type));
     } else {
         TRY(create_projection(mha, Q, d->model_dim, columns[Q], d->qkv_bias, type));
         TRY(create_projection(mha, K, d->context_dim, columns[K], d->qkv_bias, type));
@@ -92,7 +93,8 @@ static void release(clattn_op *op)
     clattn_op_destroy(mha->attention);
 }
 
-clattn_status clattn_mha_create(clattn_context *context, const clattn_mha_desc *desc, clattn_op **out)
+clattn_status clattn_mha_create(clattn_context *context, const clattn_mha_desc *desc,
+                                clattn_op **out)
 {
     if (!context || !desc || !out) {
         return clattn__refuse("mha: %s is NULL", !context ? "context" : !desc ? "desc" : "out");
@@ -150,8 +152,8 @@ static struct plan make_plan(const struct mha_op *mha, const clattn_mha_args *ar
 }
 
 /* A tensor in the scratch: heads of one width side by side in rows of pitch elements. */
-static clattn_tensor scratch_tensor(cl_mem scratch, int64_t offset, int64_t batch, int64_t rows, int64_t heads,
-                                    int64_t width, int64_t pitch, clattn_type type)
+static clattn_tensor scratch_tensor(cl_mem scratch, int64_t offset, int64_t batch, int64_t rows,
+                                    int64_t heads, int64_t width, int64_t pitch, clattn_type type)
 {
     const clattn_tensor tensor = {.mem = scratch,
                                   .offset = offset,
@@ -166,17 +168,21 @@ struct layer {
     clattn_project_args project[PROJECTIONS];
 };
 
-static void wire_attention(const struct mha_op *mha, const clattn_mha_args *args, const struct plan *p,
-                           cl_mem scratch, clattn_attention_args *a)
+static void wire_attention(const struct mha_op *mha, const clattn_mha_args *args,
+                           const struct plan *p, cl_mem scratch, clattn_attention_args *a)
 {
     const clattn_type type = mha->desc.attention.type;
-    const int64_t heads = mha->heads, kv = mha->kv_heads, head_dim = mha->head_dim, value_dim = mha->value_dim;
+    const int64_t heads = mha->heads, kv = mha->kv_heads, head_dim = mha->head_dim,
+                  value_dim = mha->value_dim;
     *a = args->attention;
-    a->q = scratch_tensor(scratch, p->offset[Q], p->batch, p->n_q, heads, head_dim, p->pitch[Q], type);
+    a->q =
+        scratch_tensor(scratch, p->offset[Q], p->batch, p->n_q, heads, head_dim, p->pitch[Q], type);
     a->k = scratch_tensor(scratch, p->offset[K], p->batch, p->n_k, kv, head_dim, p->pitch[K], type);
-    a->v = scratch_tensor(scratch, p->offset[V], p->batch, p->n_k, kv, value_dim, p->pitch[V], type);
+    a->v =
+        scratch_tensor(scratch, p->offset[V], p->batch, p->n_k, kv, value_dim, p->pitch[V], type);
     if (mha->desc.out_dim) {
-        a->out = scratch_tensor(scratch, p->offset[O], p->batch, p->n_q, heads, value_dim, p->pitch[O], type);
+        a->out = scratch_tensor(scratch, p->offset[O], p->batch, p->n_q, heads, value_dim,
+                                p->pitch[O], type);
         return;
     }
     /* The caller's rows, split in heads. */
@@ -188,8 +194,8 @@ static void wire_attention(const struct mha_op *mha, const clattn_mha_args *args
     a->out.stride[3] = 1;
 }
 
-static void wire(const struct mha_op *mha, const clattn_mha_args *args, const struct plan *p, cl_mem scratch,
-                 struct layer *layer)
+static void wire(const struct mha_op *mha, const clattn_mha_args *args, const struct plan *p,
+                 cl_mem scratch, struct layer *layer)
 {
     const clattn_tensor *source = args->context.mem ? &args->context : &args->x;
     clattn_project_args *project = layer->project;
@@ -197,15 +203,20 @@ static void wire(const struct mha_op *mha, const clattn_mha_args *args, const st
     clattn_attention_args *a = &layer->attention;
     wire_attention(mha, args, p, scratch, a);
     if (mha->desc.fused) {
-        const clattn_tensor all = scratch_tensor(scratch, 0, p->batch, p->n_q, 1, p->pitch[QKV], p->pitch[QKV],
-                                                 mha->desc.attention.type);
-        project[QKV] = (clattn_project_args){.x = args->x, .weight = args->wqkv, .bias = args->bqkv, .y = all};
+        const clattn_tensor all = scratch_tensor(scratch, 0, p->batch, p->n_q, 1, p->pitch[QKV],
+                                                 p->pitch[QKV], mha->desc.attention.type);
+        project[QKV] =
+            (clattn_project_args){.x = args->x, .weight = args->wqkv, .bias = args->bqkv, .y = all};
     } else {
-        project[Q] = (clattn_project_args){.x = args->x, .weight = args->wq, .bias = args->bq, .y = a->q};
-        project[K] = (clattn_project_args){.x = *source, .weight = args->wk, .bias = args->bk, .y = a->k};
-        project[V] = (clattn_project_args){.x = *source, .weight = args->wv, .bias = args->bv, .y = a->v};
+        project[Q] =
+            (clattn_project_args){.x = args->x, .weight = args->wq, .bias = args->bq, .y = a->q};
+        project[K] =
+            (clattn_project_args){.x = *source, .weight = args->wk, .bias = args->bk, .y = a->k};
+        project[V] =
+            (clattn_project_args){.x = *source, .weight = args->wv, .bias = args->bv, .y = a->v};
     }
-    project[O] = (clattn_project_args){.x = a->out, .weight = args->wo, .bias = args->bo, .y = args->out};
+    project[O] =
+        (clattn_project_args){.x = a->out, .weight = args->wo, .bias = args->bo, .y = args->out};
 }
 
 size_t clattn_mha_scratch(const clattn_op *op, const clattn_mha_args *args)
@@ -226,18 +237,27 @@ static clattn_status check_announced(const clattn_mha_desc *d, const clattn_mha_
         cl_mem mem;
         bool allowed;
     } fields[] = {
-        {"attention.q", a->q.mem, false},        {"attention.k", a->k.mem, false},
-        {"attention.v", a->v.mem, false},        {"attention.out", a->out.mem, false},
-        {"attention.scratch", a->scratch, false}, {"context", args->context.mem, !d->fused},
-        {"wq", args->wq.mem, !d->fused},         {"wk", args->wk.mem, !d->fused},
-        {"wv", args->wv.mem, !d->fused},         {"wqkv", args->wqkv.mem, d->fused},
-        {"bq", args->bq.mem, !d->fused && d->qkv_bias}, {"bk", args->bk.mem, !d->fused && d->qkv_bias},
-        {"bv", args->bv.mem, !d->fused && d->qkv_bias}, {"bqkv", args->bqkv.mem, d->fused && d->qkv_bias},
-        {"wo", args->wo.mem, d->out_dim > 0},    {"bo", args->bo.mem, d->out_dim > 0 && d->out_bias},
+        {"attention.q", a->q.mem, false},
+        {"attention.k", a->k.mem, false},
+        {"attention.v", a->v.mem, false},
+        {"attention.out", a->out.mem, false},
+        {"attention.scratch", a->scratch, false},
+        {"context", args->context.mem, !d->fused},
+        {"wq", args->wq.mem, !d->fused},
+        {"wk", args->wk.mem, !d->fused},
+        {"wv", args->wv.mem, !d->fused},
+        {"wqkv", args->wqkv.mem, d->fused},
+        {"bq", args->bq.mem, !d->fused && d->qkv_bias},
+        {"bk", args->bk.mem, !d->fused && d->qkv_bias},
+        {"bv", args->bv.mem, !d->fused && d->qkv_bias},
+        {"bqkv", args->bqkv.mem, d->fused && d->qkv_bias},
+        {"wo", args->wo.mem, d->out_dim > 0},
+        {"bo", args->bo.mem, d->out_dim > 0 && d->out_bias},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (fields[i].mem && !fields[i].allowed) {
-            return clattn__refuse("mha: args.%s is given, but desc does not announce it", fields[i].field);
+            return clattn__refuse("mha: args.%s is given, but desc does not announce it",
+                                  fields[i].field);
         }
     }
     return CLATTN_OK;
@@ -276,7 +296,8 @@ static clattn_status check_args(const struct mha_op *mha, const clattn_mha_args 
     const int64_t M = d->model_dim, C = d->context_dim, *n = mha->columns, qkv = n[Q] + n[K] + n[V];
     const int64_t attended = mha->heads * mha->value_dim;
     const unsigned type = 1u << d->attention.type, out_type = 1u << d->attention.out_type;
-    const bool one = d->fused, no_o = d->out_dim == 0, no_b = !d->qkv_bias, no_bo = no_o || !d->out_bias;
+    const bool one = d->fused, no_o = d->out_dim == 0, no_b = !d->qkv_bias,
+               no_bo = no_o || !d->out_bias;
     const struct {
         const clattn_tensor *tensor;
         struct clattn__want want;
@@ -304,7 +325,8 @@ static clattn_status check_args(const struct mha_op *mha, const clattn_mha_args 
     return CLATTN_OK;
 }
 
-static clattn_status enqueue(const struct mha_op *mha, cl_command_queue queue, const struct layer *layer)
+static clattn_status enqueue(const struct mha_op *mha, cl_command_queue queue,
+                             const struct layer *layer)
 {
     for (int i = Q; i <= V; i++) {
         if (mha->project[i]) {
@@ -312,11 +334,12 @@ static clattn_status enqueue(const struct mha_op *mha, cl_command_queue queue, c
         }
     }
     TRY(clattn_attention_run(mha->attention, queue, &layer->attention, NULL));
-    return mha->project[O] ? clattn_project_run(mha->project[O], queue, &layer->project[O], NULL) : CLATTN_OK;
+    return mha->project[O] ? clattn_project_run(mha->project[O], queue, &layer->project[O], NULL)
+                           : CLATTN_OK;
 }
 
-clattn_status clattn_mha_run(const clattn_op *op, cl_command_queue queue, const clattn_mha_args *args,
-                             cl_event *event)
+clattn_status clattn_mha_run(const clattn_op *op, cl_command_queue queue,
+                             const clattn_mha_args *args, cl_event *event)
 {
     TRY(clattn__op_check(op, &family));
     if (!args) {
@@ -326,7 +349,8 @@ clattn_status clattn_mha_run(const clattn_op *op, cl_command_queue queue, const 
     struct layer layer;
     cl_mem scratch, taken;
     TRY(check_args(mha, args));
-    TRY(clattn__scratch(op->context, "mha", args->scratch, clattn_mha_scratch(op, args), &scratch, &taken));
+    TRY(clattn__scratch(op->context, "mha", args->scratch, clattn_mha_scratch(op, args), &scratch,
+                        &taken));
     const struct plan plan = make_plan(mha, args);
     wire(mha, args, &plan, scratch, &layer);
     const bool work = plan.batch > 0 && plan.n_q > 0;

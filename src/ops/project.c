@@ -11,8 +11,8 @@ enum { MAX_DIM = 1 << 24, MAX_ROWS = INT32_MAX / 2, FEW_ROWS = 8 };
 /* Constant weights are packed once, and packed weights serve few rows too. */
 static void build_few(struct project_op *op)
 {
-    const struct clattn__variant *variant =
-        clattn__few_rows_variant(op->base.context, &clattn__project_family, &op->desc, op->few_params);
+    const struct clattn__variant *variant = clattn__few_rows_variant(
+        op->base.context, &clattn__project_family, &op->desc, op->few_params);
     if (!variant || op->weight.mem) {
         return;
     }
@@ -27,7 +27,8 @@ static void build_few(struct project_op *op)
 
 static clattn_status view_weight(const clattn_project_desc *d, struct clattn__view *view)
 {
-    const struct clattn__want want = {"project", "weight", {1, d->out_dim, 1, d->in_dim}, 0, 1u << d->type, false, true};
+    const struct clattn__want want = {
+        "project", "weight", {1, d->out_dim, 1, d->in_dim}, 0, 1u << d->type, false, true};
     TRY(clattn__view(&want, &d->weight, view));
     if (view->mem && d->out_dim > 1 && view->at[2] < d->in_dim) {
         return clattn__refuse("project: args.weight.stride[1] is %lld, must be at least %d",
@@ -50,9 +51,10 @@ static clattn_status build(clattn_op *base, const void *desc)
     op->desc = *d;
     op->desc.kernel = NULL; /* the caller's string does not outlive the call */
     op->way = clattn__project_way(base->variant);
-    snprintf(base->label, sizeof base->label, "%s %s%s%s %dx%d%s", base->variant->name, clattn_type_name(d->type),
-             d->type == d->out_type ? "" : ">", d->type == d->out_type ? "" : clattn_type_name(d->out_type),
-             d->out_dim, d->in_dim, d->bias ? " bias" : "");
+    snprintf(base->label, sizeof base->label, "%s %s%s%s %dx%d%s", base->variant->name,
+             clattn_type_name(d->type), d->type == d->out_type ? "" : ">",
+             d->type == d->out_type ? "" : clattn_type_name(d->out_type), d->out_dim, d->in_dim,
+             d->bias ? " bias" : "");
     TRY(op->way->build(op, base->variant, base->params, &base->kernel));
     TRY(keep_weight(op));
     if (!d->kernel) {
@@ -107,8 +109,8 @@ static clattn_status check_desc(const clattn_project_desc *d)
         return clattn__refuse("project: out_dim is %d, must be 1..%d", d->out_dim, MAX_DIM);
     }
     if (!is_float_type(d->type)) {
-        return clattn__refuse("project: type is %s (%d), must be f32, f16 or bf16", clattn_type_name(d->type),
-                              (int)d->type);
+        return clattn__refuse("project: type is %s (%d), must be f32, f16 or bf16",
+                              clattn_type_name(d->type), (int)d->type);
     }
     if (!is_float_type(d->out_type)) {
         return clattn__refuse("project: out_type is %s (%d), must be f32, f16 or bf16",
@@ -123,11 +125,13 @@ static clattn_status check_weight(const clattn_project_desc *d)
     struct clattn__view view;
     const clattn_status status = view_weight(d, &view);
     const char *field = strstr(clattn_error(), "args.");
-    return status == CLATTN_ERR_ARGUMENT && field ? clattn__refuse("project: desc.%s", field + strlen("args."))
-                                                  : status;
+    return status == CLATTN_ERR_ARGUMENT && field
+               ? clattn__refuse("project: desc.%s", field + strlen("args."))
+               : status;
 }
 
-clattn_status clattn_project_create(clattn_context *context, const clattn_project_desc *desc, clattn_op **out)
+clattn_status clattn_project_create(clattn_context *context, const clattn_project_desc *desc,
+                                    clattn_op **out)
 {
     if (!context || !out) {
         return clattn__refuse("project: %s is NULL", context ? "out" : "context");
@@ -165,13 +169,15 @@ bool clattn__join_heads(const clattn_tensor *tensor, clattn_tensor *joined)
 
 static clattn_status join(const char *field, const clattn_tensor *tensor, clattn_tensor *joined)
 {
-    if (tensor->size[2] < 0 || tensor->size[2] > MAX_DIM || tensor->size[3] < 0 || tensor->size[3] > MAX_DIM) {
+    if (tensor->size[2] < 0 || tensor->size[2] > MAX_DIM || tensor->size[3] < 0 ||
+        tensor->size[3] > MAX_DIM) {
         return clattn__refuse("project: args.%s has a size out of range", field);
     }
     return clattn__join_heads(tensor, joined)
                ? CLATTN_OK
-               : clattn__refuse("project: args.%s.stride[2] must be its columns, %lld: heads side by side",
-                                field, (long long)tensor->size[3]);
+               : clattn__refuse(
+                     "project: args.%s.stride[2] must be its columns, %lld: heads side by side",
+                     field, (long long)tensor->size[3]);
 }
 
 static clattn_status check_problem(const struct project_op *op, const clattn_project_args *args,
@@ -184,8 +190,8 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
     const int64_t B = p->batch = x.size[0], N = p->rows = x.size[1];
     const unsigned type = 1u << d->type;
     if (B < 0 || B > MAX_ROWS || N < 0 || N > MAX_ROWS) {
-        return clattn__refuse("project: args.x.size is {%lld, %lld, ..}, must be 0..%d", (long long)B,
-                              (long long)N, MAX_ROWS);
+        return clattn__refuse("project: args.x.size is {%lld, %lld, ..}, must be 0..%d",
+                              (long long)B, (long long)N, MAX_ROWS);
     }
     if (args->bias.mem && !d->bias) {
         return clattn__refuse("project: args.bias is given, but desc lacks bias");
@@ -194,9 +200,12 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
         return clattn__refuse("project: args.weight is given, but desc.weight was");
     }
     const struct clattn__want wx = {"project", "x", {B, N, 1, d->in_dim}, 0, type, false, false};
-    const struct clattn__want ww = {"project", "weight", {1, d->out_dim, 1, d->in_dim}, 0, type, false, op->weight.mem};
-    const struct clattn__want wb = {"project", "bias", {1, 1, 1, d->out_dim}, 0, type, false, !d->bias};
-    const struct clattn__want wy = {"project", "y", {B, N, 1, d->out_dim}, 0, 1u << d->out_type, true, false};
+    const struct clattn__want ww = {
+        "project", "weight", {1, d->out_dim, 1, d->in_dim}, 0, type, false, op->weight.mem};
+    const struct clattn__want wb = {"project", "bias",  {1, 1, 1, d->out_dim}, 0, type,
+                                    false,     !d->bias};
+    const struct clattn__want wy = {"project", "y",  {B, N, 1, d->out_dim}, 0, 1u << d->out_type,
+                                    true,      false};
     TRY(clattn__view(&wx, &x, &p->x));
     TRY(clattn__view(&ww, &args->weight, &p->weight));
     if (op->weight.mem) {
@@ -209,9 +218,10 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
         const struct clattn__view *view;
         int64_t rows, columns;
     } matrices[] = {{"x", &p->x, N, d->in_dim},
-                  {"weight", &p->weight, op->weight.mem ? 1 : d->out_dim, d->in_dim}};
+                    {"weight", &p->weight, op->weight.mem ? 1 : d->out_dim, d->in_dim}};
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) {
-        if (matrices[i].rows > 1 && matrices[i].view->extent && matrices[i].view->at[2] < matrices[i].columns) {
+        if (matrices[i].rows > 1 && matrices[i].view->extent &&
+            matrices[i].view->at[2] < matrices[i].columns) {
             return clattn__refuse("project: args.%s.stride[1] is %lld, must be at least %lld",
                                   matrices[i].field, (long long)matrices[i].view->at[2],
                                   (long long)matrices[i].columns);
@@ -238,8 +248,8 @@ size_t clattn_project_scratch(const clattn_op *base, const clattn_project_args *
     return takes_few(op, rows) ? op->few_way->scratch(op, rows) : op->way->scratch(op, rows);
 }
 
-clattn_status clattn_project_run(const clattn_op *base, cl_command_queue queue, const clattn_project_args *args,
-                                 cl_event *event)
+clattn_status clattn_project_run(const clattn_op *base, cl_command_queue queue,
+                                 const clattn_project_args *args, cl_event *event)
 {
     TRY(clattn__op_check(base, &clattn__project_family));
     if (!args) {

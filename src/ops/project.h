@@ -17,25 +17,27 @@ struct project_way;
 struct project_op {
     clattn_op base;
     clattn_project_desc desc;
-    const struct project_way *way, *few_way; /* few_way: for few rows; NULL = way serves those too */
+    const struct project_way *way, *few_way; /* few_way: for few rows; NULL = way serves those too
+                                              */
     const struct clattn__variant *few_variant;
     int few_params[CLATTN__MAX_PARAMS];
     cl_kernel few;
     cl_kernel pack;   /* weights into the kernel's own order */
     cl_kernel widen;  /* x or weight to f32, for CLBlast; NULL if they are */
     cl_kernel finish; /* after CLBlast: adds the bias, narrows; NULL if there is nothing to do */
-    struct clattn__view weight; /* constant weights, packed where the kernel wants that; absent = args give them */
+    struct clattn__view weight; /* constant weights, packed where the kernel wants that; absent =
+                                   args give them */
 };
 
 /* How a variant is built and run; one table beside the registry rows. */
 struct project_way {
-    clattn_status (*build)(struct project_op *op, const struct clattn__variant *variant, const int *params,
-                           cl_kernel *kernel);
+    clattn_status (*build)(struct project_op *op, const struct clattn__variant *variant,
+                           const int *params, cl_kernel *kernel);
     /* Bytes of scratch for a call. */
     size_t (*scratch)(const struct project_op *op, int64_t rows);
-    clattn_status (*run)(const struct project_op *op, const struct clattn__variant *variant, const int *params,
-                         cl_kernel kernel, cl_command_queue queue, const struct project_problem *problem,
-                         cl_mem scratch);
+    clattn_status (*run)(const struct project_op *op, const struct clattn__variant *variant,
+                         const int *params, cl_kernel kernel, cl_command_queue queue,
+                         const struct project_problem *problem, cl_mem scratch);
 };
 
 extern const struct clattn__variant clattn__project_registry[];

@@ -12,7 +12,8 @@ static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /* ---- Registry ---------------------------------------------------------------- */
 
 /* Every geometry gets the extent {rows, out_dim, batch}. */
-static void plain_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+static void plain_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                           size_t local[3])
 {
     (void)params;
     for (int i = 0; i < 3; i++) {
@@ -29,7 +30,8 @@ static bool wide_fits(const clattn_device_facts *facts, const void *desc, const 
     (void)desc;
     (void)params;
     if (facts->vector_width != 4 && facts->vector_width != 8 && facts->vector_width != 16) {
-        snprintf(reason, CLATTN__REASON_BYTES, "is for CPUs with float vectors of 4, 8 or 16, the device has %d",
+        snprintf(reason, CLATTN__REASON_BYTES,
+                 "is for CPUs with float vectors of 4, 8 or 16, the device has %d",
                  facts->vector_width);
         return false;
     }
@@ -43,7 +45,8 @@ static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *
     params[TILE] = facts->vector_width == 8 ? 4 : 8;
 }
 
-static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                          size_t local[3])
 {
     const int64_t cells[3] = {divide_up(extent[1], params[WIDTH] * params[VECTORS]),
                               divide_up(extent[0], params[BLOCK]), extent[2]};
@@ -56,7 +59,8 @@ static void gemv_adapt(const clattn_device_facts *facts, const void *desc, int *
     params[WIDTH] = facts->vector_width;
 }
 
-static void gemv_geometry(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+static void gemv_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                          size_t local[3])
 {
     const int64_t cells[3] = {divide_up(extent[1], params[WIDTH]), 1, extent[2]};
     plain_geometry(params, cells, global, local);
@@ -97,18 +101,20 @@ static struct clattn__binding bind_product(cl_kernel kernel, const clattn_projec
 
 enum { OPTION_BYTES = 256 };
 
-static void write_options(const struct clattn__variant *variant, const int *params, const clattn_project_desc *d,
-                          char options[OPTION_BYTES])
+static void write_options(const struct clattn__variant *variant, const int *params,
+                          const clattn_project_desc *d, char options[OPTION_BYTES])
 {
-    int used = snprintf(options, OPTION_BYTES, "-cl-std=CL1.2 -DTYPE=%d -DOUT_TYPE=%d -DWITH_BIAS=%d", d->type,
-                        d->out_type, d->bias);
+    int used =
+        snprintf(options, OPTION_BYTES, "-cl-std=CL1.2 -DTYPE=%d -DOUT_TYPE=%d -DWITH_BIAS=%d",
+                 d->type, d->out_type, d->bias);
     for (int i = 0; i < CLATTN__MAX_PARAMS && variant->params[i].name; i++) {
-        used += snprintf(options + used, OPTION_BYTES - (size_t)used, " -D%s=%d", variant->params[i].name, params[i]);
+        used += snprintf(options + used, OPTION_BYTES - (size_t)used, " -D%s=%d",
+                         variant->params[i].name, params[i]);
     }
 }
 
-static clattn_status build_product(struct project_op *op, const struct clattn__variant *variant, const int *params,
-                                   cl_kernel *kernel)
+static clattn_status build_product(struct project_op *op, const struct clattn__variant *variant,
+                                   const int *params, cl_kernel *kernel)
 {
     const struct project_problem nothing = {0};
     const size_t single[3] = {1, 1, 1};
@@ -145,7 +151,8 @@ static clattn_status run_product(const struct project_op *op, const struct clatt
 /* ---- Packed weights ------------------------------------------------------------ */
 
 static struct clattn__binding bind_pack(cl_kernel kernel, const clattn_project_desc *d,
-                                        const struct clattn__view *weight, const struct clattn__view *packed)
+                                        const struct clattn__view *weight,
+                                        const struct clattn__view *packed)
 {
     struct clattn__binding binding = {.kernel = kernel};
     clattn__bind_view(&binding, weight);
@@ -155,17 +162,18 @@ static struct clattn__binding bind_pack(cl_kernel kernel, const clattn_project_d
     return binding;
 }
 
-static clattn_status build_packed(struct project_op *op, const struct clattn__variant *variant, const int *params,
-                                  cl_kernel *kernel)
+static clattn_status build_packed(struct project_op *op, const struct clattn__variant *variant,
+                                  const int *params, cl_kernel *kernel)
 {
     const clattn_project_desc none = {0};
     const struct clattn__view nothing = {0};
     const size_t single[3] = {1, 1, 1};
     char options[OPTION_BYTES];
     TRY(build_product(op, variant, params, kernel));
-    snprintf(options, sizeof options, "-cl-std=CL1.2 -DTYPE=%d -DWIDTH=%d -DVECTORS=%d", op->desc.type,
-             params[WIDTH], params[VECTORS]);
-    TRY(clattn__kernel_create(op->base.context, "gemm/pack_wide.cl", "gemm_pack_wide", options, &op->pack));
+    snprintf(options, sizeof options, "-cl-std=CL1.2 -DTYPE=%d -DWIDTH=%d -DVECTORS=%d",
+             op->desc.type, params[WIDTH], params[VECTORS]);
+    TRY(clattn__kernel_create(op->base.context, "gemm/pack_wide.cl", "gemm_pack_wide", options,
+                              &op->pack));
     const struct clattn__binding binding = bind_pack(op->pack, &none, &nothing, &nothing);
     return clattn__first_launch(op->base.context, &binding, single);
 }
@@ -193,7 +201,8 @@ static size_t packed_scratch(const struct project_op *op, int64_t rows)
 {
     (void)rows;
     return op->weight.mem ? 0
-                          : (size_t)packed_view(op, op->base.params, NULL).extent * clattn_type_size(op->desc.type);
+                          : (size_t)packed_view(op, op->base.params, NULL).extent *
+                                clattn_type_size(op->desc.type);
 }
 
 static clattn_status run_packed(const struct project_op *op, const struct clattn__variant *variant,
@@ -211,13 +220,15 @@ static clattn_status run_packed(const struct project_op *op, const struct clattn
 clattn_status clattn__project_keep(struct project_op *op, const struct clattn__view *weight)
 {
     if (!op->pack) {
+        TRY(CL(clRetainMemObject, weight->mem));
         op->weight = *weight;
-        return CL(clRetainMemObject, weight->mem);
+        return CLATTN_OK;
     }
     cl_int code;
     const struct clattn__view packed = packed_view(op, op->base.params, NULL);
-    cl_mem mem = clCreateBuffer(op->base.context->cl, CL_MEM_READ_WRITE,
-                                (size_t)packed.extent * clattn_type_size(op->desc.type), NULL, &code);
+    cl_mem mem =
+        clCreateBuffer(op->base.context->cl, CL_MEM_READ_WRITE,
+                       (size_t)packed.extent * clattn_type_size(op->desc.type), NULL, &code);
     TRY(clattn__opencl(code, "clCreateBuffer"));
     op->weight = packed;
     op->weight.mem = mem;
@@ -228,8 +239,9 @@ clattn_status clattn__project_keep(struct project_op *op, const struct clattn__v
 /* ---- CLBlast -------------------------------------------------------------------- */
 
 static struct clattn__binding bind_convert(cl_kernel kernel, const struct clattn__view *x,
-                                           const struct clattn__view *bias, const struct clattn__view *y,
-                                           int64_t columns, int64_t rows)
+                                           const struct clattn__view *bias,
+                                           const struct clattn__view *y, int64_t columns,
+                                           int64_t rows)
 {
     struct clattn__binding binding = {.kernel = kernel};
     clattn__bind_view(&binding, x);
@@ -240,21 +252,22 @@ static struct clattn__binding bind_convert(cl_kernel kernel, const struct clattn
     return binding;
 }
 
-static clattn_status build_convert(struct project_op *op, clattn_type from, clattn_type to, bool bias,
-                                   clattn_type bias_type, cl_kernel *out)
+static clattn_status build_convert(struct project_op *op, clattn_type from, clattn_type to,
+                                   bool bias, clattn_type bias_type, cl_kernel *out)
 {
     char options[OPTION_BYTES];
     const size_t single[3] = {1, 1, 1};
     const struct clattn__view none = {0};
-    snprintf(options, sizeof options, "-cl-std=CL1.2 -DTYPE=%d -DOUT_TYPE=%d -DWITH_BIAS=%d -DBIAS_TYPE=%d",
-             from, to, bias, bias_type);
+    snprintf(options, sizeof options,
+             "-cl-std=CL1.2 -DTYPE=%d -DOUT_TYPE=%d -DWITH_BIAS=%d -DBIAS_TYPE=%d", from, to, bias,
+             bias_type);
     TRY(clattn__kernel_create(op->base.context, "gemm/convert.cl", "gemm_convert", options, out));
     const struct clattn__binding binding = bind_convert(*out, &none, &none, &none, 0, 0);
     return clattn__first_launch(op->base.context, &binding, single);
 }
 
-static clattn_status build_clblast(struct project_op *op, const struct clattn__variant *variant, const int *params,
-                                   cl_kernel *kernel)
+static clattn_status build_clblast(struct project_op *op, const struct clattn__variant *variant,
+                                   const int *params, cl_kernel *kernel)
 {
     const clattn_project_desc *d = &op->desc;
     (void)variant;
@@ -295,8 +308,8 @@ static size_t clblast_scratch(const struct project_op *op, int64_t rows)
 }
 
 static clattn_status convert(cl_kernel kernel, cl_command_queue queue, const struct clattn__view *x,
-                             const struct clattn__view *bias, const struct clattn__view *y, int64_t columns,
-                             int64_t rows, int64_t batch)
+                             const struct clattn__view *bias, const struct clattn__view *y,
+                             int64_t columns, int64_t rows, int64_t batch)
 {
     const struct clattn__binding binding = bind_convert(kernel, x, bias, y, columns, rows);
     const size_t global[3] = {(size_t)columns, (size_t)rows, (size_t)batch};
@@ -304,8 +317,8 @@ static clattn_status convert(cl_kernel kernel, cl_command_queue queue, const str
 }
 
 /* Whether all rows of the batch are one matrix, and the distance of its rows. */
-static bool is_matrix(const struct clattn__view *view, const struct project_problem *p, int64_t columns,
-                      int64_t *pitch)
+static bool is_matrix(const struct clattn__view *view, const struct project_problem *p,
+                      int64_t columns, int64_t *pitch)
 {
     /* Single rows may be repeated or overlap: no library takes that for a matrix. */
     const bool whole = p->batch == 1 || (p->rows == 1 ? view->at[1] >= columns
@@ -315,7 +328,8 @@ static bool is_matrix(const struct clattn__view *view, const struct project_prob
 }
 
 /* One product for the whole batch where that is a matrix, else one per batch entry. */
-static clattn_status multiply(cl_command_queue queue, const struct project_problem *p, const clattn_project_desc *d)
+static clattn_status multiply(cl_command_queue queue, const struct project_problem *p,
+                              const clattn_project_desc *d)
 {
     int64_t x_pitch, y_pitch;
     const bool x_whole = is_matrix(&p->x, p, d->in_dim, &x_pitch);
@@ -344,7 +358,8 @@ static clattn_status run_clblast(const struct project_op *op, const struct clatt
     (void)params;
     (void)kernel;
     if (op->widen) {
-        const int64_t x_size[4] = {p->batch, p->rows, 1, d->in_dim}, w_size[4] = {1, d->out_dim, 1, d->in_dim};
+        const int64_t x_size[4] = {p->batch, p->rows, 1, d->in_dim},
+                      w_size[4] = {1, d->out_dim, 1, d->in_dim};
         f32.x = clattn__dense_view(scratch, copies.x, x_size, CLATTN_F32);
         f32.weight = clattn__dense_view(scratch, copies.weight, w_size, CLATTN_F32);
         TRY(convert(op->widen, queue, &p->x, &none, &f32.x, d->in_dim, p->rows, p->batch));
@@ -355,8 +370,9 @@ static clattn_status run_clblast(const struct project_op *op, const struct clatt
         f32.y = clattn__dense_view(scratch, copies.y, y_size, CLATTN_F32);
     }
     TRY(multiply(queue, &f32, d));
-    return op->finish ? convert(op->finish, queue, &f32.y, &p->bias, &p->y, d->out_dim, p->rows, p->batch)
-                      : CLATTN_OK;
+    return op->finish
+               ? convert(op->finish, queue, &f32.y, &p->bias, &p->y, d->out_dim, p->rows, p->batch)
+               : CLATTN_OK;
 }
 
 /* ---- Ways, in the order of the registry ------------------------------------------ */

@@ -28,14 +28,15 @@ static bool read_choices(struct run *run, struct check_result *result)
     for (int64_t b = 0; b < c->batch; b++) {
         run->kv_length[b] = c->kv_length[0] ? case_number(c->kv_length, b) : c->n_k;
         if (run->kv_length[b] < 0 || run->kv_length[b] > c->n_k) {
-            check_fail(result, "--kv-length: %lld is not 0..%d", (long long)run->kv_length[b], c->n_k);
+            check_fail(result, "--kv-length: %lld is not 0..%d", (long long)run->kv_length[b],
+                       c->n_k);
             return false;
         }
     }
     run->top_left = !strcmp(c->offset, "top-left");
     run->explicit_offset = c->offset[0] && !run->top_left;
     for (int64_t b = 0; b < c->batch; b++) {
-        run->offset[b] = run->top_left ? 0
+        run->offset[b] = run->top_left          ? 0
                          : run->explicit_offset ? case_number(c->offset, b)
                                                 : run->kv_length[b] - c->n_q;
     }
@@ -70,8 +71,12 @@ static bool make_buffers(struct run *run)
         [K] = {true, c->type, {B, M, G, c->head_dim}},
         [V] = {true, c->type, {B, M, G, c->value_dim}},
         [OUT] = {true, c->out_type, {B, N, H, c->value_dim}},
-        [BIAS] = {c->bias[0], c->bias_type, {AXIS(bias, 'b', B), AXIS(bias, 'n', N), AXIS(bias, 'h', H), M}},
-        [MASK] = {c->mask[0], CLATTN_U8, {AXIS(mask, 'b', B), AXIS(mask, 'n', N), AXIS(mask, 'h', H), M}},
+        [BIAS] = {c->bias[0],
+                  c->bias_type,
+                  {AXIS(bias, 'b', B), AXIS(bias, 'n', N), AXIS(bias, 'h', H), M}},
+        [MASK] = {c->mask[0],
+                  CLATTN_U8,
+                  {AXIS(mask, 'b', B), AXIS(mask, 'n', N), AXIS(mask, 'h', H), M}},
         [ALIBI] = {c->alibi[0], CLATTN_F32, {AXIS(alibi, 'b', B), 1, H, 1}},
         [SINKS] = {c->sinks, CLATTN_F32, {1, 1, H, 1}},
         [KV_LENGTH] = {c->kv_length[0], CLATTN_I32, {B, 1, 1, 1}},
@@ -81,8 +86,8 @@ static bool make_buffers(struct run *run)
     };
 #undef AXIS
     for (int i = 0; i < OPERANDS; i++) {
-        if (specs[i].present &&
-            !buffer_make(&run->operand[i], specs[i].type, specs[i].size, i >= ALIBI ? LAYOUT_BNHD : c->layout)) {
+        if (specs[i].present && !buffer_make(&run->operand[i], specs[i].type, specs[i].size,
+                                             i >= ALIBI ? LAYOUT_BNHD : c->layout)) {
             return false;
         }
     }
@@ -96,7 +101,8 @@ static double bias_value(const struct test_case *c, struct rng *rng)
         return -INFINITY;
     }
     if (c->extreme && dice < 4) {
-        /* As masks that are none; between, f32 scores would lose the digits that tell keys apart. */
+        /* As masks that are none; between, f32 scores would lose the digits that tell keys apart.
+         */
         return dice == 1 && c->bias_type != CLATTN_F16 ? -3.3e38 : -64;
     }
     return rng_normal(rng);
@@ -126,7 +132,8 @@ static void fill(struct run *run)
         buffer_put_nth(&o[BIAS], n, bias_value(c, &rng));
     }
     for (int64_t n = 0; n < o[MASK].count; n++) {
-        buffer_put_nth(&o[MASK], n, (double)rng_below(&rng, 3)); /* 0, 1 and 2: nonzero is visible */
+        buffer_put_nth(&o[MASK], n, (double)rng_below(&rng, 3)); /* 0, 1 and 2: nonzero is visible
+                                                                  */
     }
     for (int64_t n = 0; n < o[ALIBI].count; n++) {
         buffer_put_nth(&o[ALIBI], n, pow(2, -(double)(n % c->heads + 1) * 8 / c->heads));
@@ -181,23 +188,38 @@ static bool reference(const struct run *run, struct expected *e)
     const struct test_case *c = run->c;
     const struct buffer *o = run->operand;
     const int64_t rows = (int64_t)c->batch * c->n_q * c->heads;
-    const int64_t scores[4] = {c->batch, c->n_q, c->heads, c->n_k}, slopes_size[4] = {c->batch, 1, c->heads, 1};
+    const int64_t scores[4] = {c->batch, c->n_q, c->heads, c->n_k},
+                  slopes_size[4] = {c->batch, 1, c->heads, 1};
     double *bias = expand(&o[BIAS], scores), *mask = expand(&o[MASK], scores);
     double *slopes = expand(&o[ALIBI], slopes_size);
     e->out = malloc((size_t)(rows * c->value_dim + 1) * sizeof *e->out);
     e->lse = malloc((size_t)(rows + 1) * sizeof *e->lse);
     e->weights = c->weights[0] ? malloc((size_t)(rows * c->n_k + 1) * sizeof *e->weights) : NULL;
-    const bool ok = e->out && e->lse && (!c->weights[0] || e->weights) && (!o[BIAS].bytes || bias) &&
-                    (!o[MASK].bytes || mask) && (!o[ALIBI].bytes || slopes);
+    const bool ok = e->out && e->lse && (!c->weights[0] || e->weights) &&
+                    (!o[BIAS].bytes || bias) && (!o[MASK].bytes || mask) &&
+                    (!o[ALIBI].bytes || slopes);
     const struct ref_attention a = {
-        .batch = c->batch, .n_q = c->n_q, .n_k = c->n_k, .heads = c->heads, .kv_heads = c->kv_heads,
-        .head_dim = c->head_dim, .value_dim = c->value_dim,
-        .q = o[Q].values, .k = o[K].values, .v = o[V].values,
-        .bias = bias, .mask = mask, .slopes = slopes, .sinks = o[SINKS].values,
-        .kv_length = run->kv_length, .offset = run->offset, .causal = c->causal,
+        .batch = c->batch,
+        .n_q = c->n_q,
+        .n_k = c->n_k,
+        .heads = c->heads,
+        .kv_heads = c->kv_heads,
+        .head_dim = c->head_dim,
+        .value_dim = c->value_dim,
+        .q = o[Q].values,
+        .k = o[K].values,
+        .v = o[V].values,
+        .bias = bias,
+        .mask = mask,
+        .slopes = slopes,
+        .sinks = o[SINKS].values,
+        .kv_length = run->kv_length,
+        .offset = run->offset,
+        .causal = c->causal,
         .window_left = run->window.on ? run->window.left : -1,
         .window_right = run->window.on ? run->window.right : -1,
-        .scale = c->scale != 0 ? c->scale : (float)(1 / sqrt(c->head_dim)), .softcap = c->softcap,
+        .scale = c->scale != 0 ? c->scale : (float)(1 / sqrt(c->head_dim)),
+        .softcap = c->softcap,
         .stage = (enum ref_stage)run->stage,
     };
     if (ok) {
@@ -215,19 +237,30 @@ static clattn_attention_desc describe(const struct run *run, const char *kernel)
 {
     const struct test_case *c = run->c;
     const clattn_attention_desc desc = {
-        .head_dim = c->head_dim, .value_dim = c->value_dim, .query_heads = c->heads, .kv_heads = c->kv_heads,
-        .type = c->type, .out_type = c->out_type, .causal = c->causal,
-        .align = run->top_left ? CLATTN_TOP_LEFT : run->explicit_offset ? CLATTN_OFFSET : CLATTN_BOTTOM_RIGHT,
-        .window = run->window, .scale = c->scale, .softcap = c->softcap,
+        .head_dim = c->head_dim,
+        .value_dim = c->value_dim,
+        .query_heads = c->heads,
+        .kv_heads = c->kv_heads,
+        .type = c->type,
+        .out_type = c->out_type,
+        .causal = c->causal,
+        .align = run->top_left          ? CLATTN_TOP_LEFT
+                 : run->explicit_offset ? CLATTN_OFFSET
+                                        : CLATTN_BOTTOM_RIGHT,
+        .window = run->window,
+        .scale = c->scale,
+        .softcap = c->softcap,
         .with = (c->bias[0] ? CLATTN_WITH_BIAS : 0u) | (c->mask[0] ? CLATTN_WITH_MASK : 0u) |
                 (c->alibi[0] ? CLATTN_WITH_ALIBI : 0u) | (c->weights[0] ? CLATTN_WITH_WEIGHTS : 0u),
         .kernel = kernel && kernel[0] ? kernel : NULL,
-        .weights_stage = run->stage, .bias_type = c->bias_type,
+        .weights_stage = run->stage,
+        .bias_type = c->bias_type,
     };
     return desc;
 }
 
-static bool execute(const struct check *check, struct run *run, const char *kernel, struct check_result *result)
+static bool execute(const struct check *check, struct run *run, const char *kernel,
+                    struct check_result *result)
 {
     struct buffer *o = run->operand;
     const clattn_attention_desc desc = describe(run, kernel);
@@ -240,9 +273,17 @@ static bool execute(const struct check *check, struct run *run, const char *kern
     }
     snprintf(result->kernel, sizeof result->kernel, "%s", clattn_op_kernel(op));
     const clattn_attention_args args = {
-        .q = o[Q].view, .k = o[K].view, .v = o[V].view, .out = o[OUT].view, .bias = o[BIAS].view,
-        .mask = o[MASK].view, .alibi = o[ALIBI].view, .sinks = o[SINKS].view,
-        .kv_length = o[KV_LENGTH].view, .offset = o[OFFSET].view, .lse = o[LSE].view,
+        .q = o[Q].view,
+        .k = o[K].view,
+        .v = o[V].view,
+        .out = o[OUT].view,
+        .bias = o[BIAS].view,
+        .mask = o[MASK].view,
+        .alibi = o[ALIBI].view,
+        .sinks = o[SINKS].view,
+        .kv_length = o[KV_LENGTH].view,
+        .offset = o[OFFSET].view,
+        .lse = o[LSE].view,
         .weights = o[WEIGHTS].view,
     };
     bool ok = clattn_attention_run(op, check->queue, &args, NULL) == CLATTN_OK;
@@ -252,7 +293,8 @@ static bool execute(const struct check *check, struct run *run, const char *kern
     for (int i = 0; ok && i < OPERANDS; i++) {
         const bool output = i == OUT || i == LSE || i == WEIGHTS;
         ok = !output || !o[i].bytes ||
-             check_step(result, buffer_download(&o[i], check->queue) == CL_SUCCESS, "reading an output");
+             check_step(result, buffer_download(&o[i], check->queue) == CL_SUCCESS,
+                        "reading an output");
     }
     clattn_op_destroy(op);
     return ok;
@@ -278,7 +320,8 @@ void check_attention(const struct check *check, const struct test_case *c, const
         return;
     }
     run->c = c;
-    if (read_choices(run, result) && check_step(result, make_buffers(run), "memory for the inputs")) {
+    if (read_choices(run, result) &&
+        check_step(result, make_buffers(run), "memory for the inputs")) {
         fill(run);
         const double tolerance = check_tolerance(c->type, c->out_type);
         const double f32 = check_tolerance(c->type, CLATTN_F32);

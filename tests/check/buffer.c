@@ -58,8 +58,11 @@ static void encode(clattn_type type, double value, unsigned char *to)
     const uint16_t bits16 = type == CLATTN_F16 ? double_to_half(value) : double_to_bfloat(value);
     const int32_t i32 = type == CLATTN_I32 ? (int32_t)value : 0;
     const unsigned char u8 = type == CLATTN_U8 ? (unsigned char)value : 0;
-    const void *const encoded[] = {[CLATTN_F32] = &f32, [CLATTN_F16] = &bits16, [CLATTN_BF16] = &bits16,
-                                   [CLATTN_I32] = &i32, [CLATTN_U8] = &u8};
+    const void *const encoded[] = {[CLATTN_F32] = &f32,
+                                   [CLATTN_F16] = &bits16,
+                                   [CLATTN_BF16] = &bits16,
+                                   [CLATTN_I32] = &i32,
+                                   [CLATTN_U8] = &u8};
     memcpy(to, encoded[type], clattn_type_size(type));
 }
 
@@ -121,15 +124,15 @@ void buffer_put_nth(struct buffer *buffer, int64_t n, double value)
 cl_int buffer_upload(struct buffer *buffer, cl_context context)
 {
     cl_int code;
-    buffer->view.mem = clCreateBuffer(context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, buffer->size,
-                                      buffer->bytes, &code);
+    buffer->view.mem = clCreateBuffer(context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+                                      buffer->size, buffer->bytes, &code);
     return code;
 }
 
 cl_int buffer_download(struct buffer *buffer, cl_command_queue queue)
 {
-    const cl_int code = clEnqueueReadBuffer(queue, buffer->view.mem, CL_TRUE, 0, buffer->size, buffer->bytes,
-                                            0, NULL, NULL);
+    const cl_int code = clEnqueueReadBuffer(queue, buffer->view.mem, CL_TRUE, 0, buffer->size,
+                                            buffer->bytes, 0, NULL, NULL);
     for (int64_t n = 0; code == CL_SUCCESS && n < buffer->count; n++) {
         int64_t at[4];
         position(buffer->view.size, n, at);

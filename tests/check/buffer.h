@@ -8,17 +8,18 @@
 
 struct buffer {
     clattn_tensor view;
-    unsigned char *bytes;  /* of the whole buffer */
-    size_t size;           /* bytes */
-    double *values;        /* dense {batch, row, head, column} */
-    int64_t count;         /* of values */
+    unsigned char *bytes; /* of the whole buffer */
+    size_t size;          /* bytes */
+    double *values;       /* dense {batch, row, head, column} */
+    int64_t count;        /* of values */
 };
 
 enum layout { LAYOUT_BNHD, LAYOUT_BHND, LAYOUT_GAPS, LAYOUTS };
 
 /* Host side only: sizes, strides by layout, room before and behind, all 0xff.
  * False without memory. */
-bool buffer_make(struct buffer *buffer, clattn_type type, const int64_t size[4], enum layout layout);
+bool buffer_make(struct buffer *buffer, clattn_type type, const int64_t size[4],
+                 enum layout layout);
 
 /* Writes one value, rounded to the type, and remembers what the device will see. */
 void buffer_put(struct buffer *buffer, const int64_t at[4], double value);

@@ -7,8 +7,14 @@
 
 enum kind { FLAG, INTEGER, SEED, REAL, TYPE, TEXT, LAYOUT };
 
-#define TEXT_ROW(name, field) {name, TEXT, offsetof(struct test_case, field), sizeof((struct test_case *)0)->field}
-#define ROW(name, kind, field) {name, kind, offsetof(struct test_case, field), 0}
+#define TEXT_ROW(name, field)                                                                      \
+    {                                                                                              \
+        name, TEXT, offsetof(struct test_case, field), sizeof((struct test_case *)0)->field        \
+    }
+#define ROW(name, kind, field)                                                                     \
+    {                                                                                              \
+        name, kind, offsetof(struct test_case, field), 0                                           \
+    }
 
 static const struct row {
     const char *name;
@@ -94,7 +100,8 @@ static bool read_words(char *text, struct test_case *out, char *why, size_t why_
 {
     bool out_type_given = false;
     char *save = NULL;
-    for (char *word = strtok_r(text, " \t\r\n", &save); word; word = strtok_r(NULL, " \t\r\n", &save)) {
+    for (char *word = strtok_r(text, " \t\r\n", &save); word;
+         word = strtok_r(NULL, " \t\r\n", &save)) {
         size_t i = 0;
         char *value = strchr(word, '=');
         if (value) {
@@ -110,8 +117,10 @@ static bool read_words(char *text, struct test_case *out, char *why, size_t why_
         if (rows[i].kind != FLAG && !value) {
             value = strtok_r(NULL, " \t\r\n", &save);
         }
-        if ((rows[i].kind != FLAG && !value) || !read_value(&rows[i], value, (char *)out + rows[i].offset)) {
-            snprintf(why, why_bytes, "%s: bad or missing value '%s' in a case", word, value ? value : "");
+        if ((rows[i].kind != FLAG && !value) ||
+            !read_value(&rows[i], value, (char *)out + rows[i].offset)) {
+            snprintf(why, why_bytes, "%s: bad or missing value '%s' in a case", word,
+                     value ? value : "");
             return false;
         }
         out_type_given = out_type_given || !strcmp(word, "--out-type");
@@ -120,12 +129,19 @@ static bool read_words(char *text, struct test_case *out, char *why, size_t why_
     return true;
 }
 
-bool case_parse(const char *line, const char *op, struct test_case *out, char *why, size_t why_bytes)
+bool case_parse(const char *line, const char *op, struct test_case *out, char *why,
+                size_t why_bytes)
 {
     char text[1024];
-    const struct test_case defaults = {
-        .batch = 1, .heads = 1, .n_q = 1, .n_k = 1, .head_dim = 16, .rows = 1, .in_dim = 16, .out_dim = 16,
-        .seed = 1};
+    const struct test_case defaults = {.batch = 1,
+                                       .heads = 1,
+                                       .n_q = 1,
+                                       .n_k = 1,
+                                       .head_dim = 16,
+                                       .rows = 1,
+                                       .in_dim = 16,
+                                       .out_dim = 16,
+                                       .seed = 1};
     *out = defaults;
     if ((size_t)snprintf(text, sizeof text, "%s", line) >= sizeof text) {
         snprintf(why, why_bytes, "a case is longer than %zu characters", sizeof text - 1);

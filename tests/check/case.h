@@ -13,33 +13,37 @@ enum { CASE_BATCH_MAX = 64 };
 
 struct test_case {
     char op[32];
-    int32_t batch, heads, kv_heads, n_q, n_k, head_dim, value_dim; /* kv_heads 0 = heads, value_dim 0 = head_dim */
+    int32_t batch, heads, kv_heads, n_q, n_k, head_dim, value_dim; /* kv_heads 0 = heads, value_dim
+                                                                      0 = head_dim */
     int32_t rows, in_dim, out_dim, context_dim;                    /* of projections and layers */
     clattn_type type, out_type;
     bool causal;
-    char offset[64];    /* "" bottom-right, "top-left", or numbers per batch entry: "3,-1" */
-    char window[32];    /* "left,right" */
+    char offset[64]; /* "" bottom-right, "top-left", or numbers per batch entry: "3,-1" */
+    char window[32]; /* "left,right" */
     float scale, softcap;
-    char bias[16];      /* axes that are not repeated, of b, n, h: "bnh", "h"; "1" = none; "" = no bias */
+    char bias[16]; /* axes that are not repeated, of b, n, h: "bnh", "h"; "1" = none; "" = no bias
+                    */
     clattn_type bias_type;
-    char mask[16];      /* the same */
-    char alibi[16];     /* "h" or "bh" */
+    char mask[16];  /* the same */
+    char alibi[16]; /* "h" or "bh" */
     bool sinks;
     char kv_length[64]; /* numbers per batch entry, the last repeated */
     bool lse;
-    char weights[16];   /* a stage: scores, softcap, masked, softmax */
+    char weights[16]; /* a stage: scores, softcap, masked, softmax */
     enum layout layout;
-    bool nan;           /* NaN in one visible key and one visible value; rows that see them are NaN, others not */
-    bool extreme;       /* finite biases down to -FLT_MAX, large scores */
+    bool nan; /* NaN in one visible key and one visible value; rows that see them are NaN, others
+                 not */
+    bool extreme;                /* finite biases down to -FLT_MAX, large scores */
     bool fused, no_bias, no_out; /* layers */
     bool project_bias;
     uint64_t seed;
-    char kernel[64];    /* forced variant; "" = every one that fits */
+    char kernel[64]; /* forced variant; "" = every one that fits */
 };
 
 /* Reads a line.  op: what it is about if the line does not begin with a name; may be
  * NULL.  False with a reason in why. */
-bool case_parse(const char *line, const char *op, struct test_case *out, char *why, size_t why_bytes);
+bool case_parse(const char *line, const char *op, struct test_case *out, char *why,
+                size_t why_bytes);
 
 /* The n-th number of a list such as "3,-1"; the last is repeated. */
 int64_t case_number(const char *list, int64_t n);

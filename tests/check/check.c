@@ -116,11 +116,13 @@ bool check_compare(struct check_result *result, const char *name, const struct b
             const int64_t *size = got->view.size;
             check_fail(result, "%s[%lld,%lld,%lld,%lld] is %.9g, expected %.9g", name,
                        (long long)(n / (size[1] * size[2] * size[3])),
-                       (long long)(n / (size[2] * size[3]) % size[1]), (long long)(n / size[3] % size[2]),
-                       (long long)(n % size[3]), got->values[n], expected[n]);
+                       (long long)(n / (size[2] * size[3]) % size[1]),
+                       (long long)(n / size[3] % size[2]), (long long)(n % size[3]), got->values[n],
+                       expected[n]);
             return false;
         }
         result->worst = fmax(result->worst, share);
     }
-    return check_step(result, buffer_canaries_live(got), "writing inside its elements only: an output's canary");
+    return check_step(result, buffer_canaries_live(got),
+                      "writing inside its elements only: an output's canary");
 }

@@ -13,7 +13,8 @@ static bool make_buffers(const struct test_case *c, struct buffer o[OPERANDS])
 {
     const int64_t x[4] = {c->batch, c->rows, 1, c->in_dim}, w[4] = {1, c->out_dim, 1, c->in_dim};
     const int64_t bias[4] = {1, 1, 1, c->out_dim}, y[4] = {c->batch, c->rows, 1, c->out_dim};
-    const bool made = buffer_make(&o[X], c->type, x, c->layout) && buffer_make(&o[WEIGHT], c->type, w, c->layout) &&
+    const bool made = buffer_make(&o[X], c->type, x, c->layout) &&
+                      buffer_make(&o[WEIGHT], c->type, w, c->layout) &&
                       (!c->project_bias || buffer_make(&o[BIAS], c->type, bias, c->layout)) &&
                       buffer_make(&o[Y], c->out_type, y, c->layout);
     struct rng rng = {c->seed};
@@ -28,11 +29,14 @@ static bool make_buffers(const struct test_case *c, struct buffer o[OPERANDS])
 static bool execute(const struct check *check, const struct test_case *c, const char *kernel,
                     struct buffer o[OPERANDS], struct check_result *result)
 {
-    const clattn_project_desc desc = {.in_dim = c->in_dim, .out_dim = c->out_dim, .type = c->type,
-                                      .out_type = c->out_type, .bias = c->project_bias,
+    const clattn_project_desc desc = {.in_dim = c->in_dim,
+                                      .out_dim = c->out_dim,
+                                      .type = c->type,
+                                      .out_type = c->out_type,
+                                      .bias = c->project_bias,
                                       .kernel = kernel && kernel[0] ? kernel : NULL};
-    const clattn_project_args args = {.x = o[X].view, .weight = o[WEIGHT].view, .bias = o[BIAS].view,
-                                      .y = o[Y].view};
+    const clattn_project_args args = {
+        .x = o[X].view, .weight = o[WEIGHT].view, .bias = o[BIAS].view, .y = o[Y].view};
     clattn_op *op = NULL;
     const clattn_status status = clattn_project_create(check->context, &desc, &op);
     if (status != CLATTN_OK) {
@@ -46,22 +50,26 @@ static bool execute(const struct check *check, const struct test_case *c, const 
         check_fail(result, "run: %s", clattn_error());
     }
     clattn_op_destroy(op);
-    return ok && check_step(result, buffer_download(&o[Y], check->queue) == CL_SUCCESS, "reading y");
+    return ok &&
+           check_step(result, buffer_download(&o[Y], check->queue) == CL_SUCCESS, "reading y");
 }
 
 void check_project(const struct check *check, const struct test_case *c, const char *kernel,
                    struct check_result *result)
 {
     struct buffer o[OPERANDS] = {0};
-    double *expected = malloc((size_t)((int64_t)c->batch * c->rows * c->out_dim + 1) * sizeof *expected);
+    double *expected =
+        malloc((size_t)((int64_t)c->batch * c->rows * c->out_dim + 1) * sizeof *expected);
     bool ok = check_step(result, expected && make_buffers(c, o), "memory for the inputs");
     for (int i = 0; ok && i < OPERANDS; i++) {
-        ok = !o[i].bytes || check_step(result, buffer_upload(&o[i], clattn_context_cl(check->context)) == CL_SUCCESS,
-                                       "making buffers");
+        ok = !o[i].bytes ||
+             check_step(result,
+                        buffer_upload(&o[i], clattn_context_cl(check->context)) == CL_SUCCESS,
+                        "making buffers");
     }
     if (ok && execute(check, c, kernel, o, result)) {
-        ref_project((int64_t)c->batch * c->rows, c->in_dim, c->out_dim, o[X].values, o[WEIGHT].values,
-                    o[BIAS].values, expected);
+        ref_project((int64_t)c->batch * c->rows, c->in_dim, c->out_dim, o[X].values,
+                    o[WEIGHT].values, o[BIAS].values, expected);
         check_compare(result, "y", &o[Y], expected, check_tolerance(c->type, c->out_type));
     }
     for (int i = 0; i < OPERANDS; i++) {

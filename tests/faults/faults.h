@@ -42,7 +42,7 @@ enum fault {
 #define X(name) FAULT_##name,
     FAULTS_LIST(X)
 #undef X
-    FAULTS
+        FAULTS
 };
 
 extern const char *const fault_names[FAULTS];

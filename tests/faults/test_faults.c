@@ -117,7 +117,9 @@ static void whole_layer(struct attempt *attempt)
 {
     const clattn_mha_desc desc = {
         .attention = {.head_dim = HEAD_DIM, .query_heads = 2, .kernel = "row"},
-        .model_dim = 4, .out_dim = VALUE_DIM, .qkv_bias = true};
+        .model_dim = 4,
+        .out_dim = VALUE_DIM,
+        .qkv_bias = true};
     clattn_context *context = open_context(attempt, true, NULL);
     if (context) {
         clattn_op *op = no_op;
@@ -137,7 +139,8 @@ static void whole_layer(struct attempt *attempt)
 static void use_projection(struct attempt *attempt, const char *kernel, bool constant)
 {
     clattn_project_args args = project_args;
-    clattn_project_desc desc = {.in_dim = HEAD_DIM, .out_dim = VALUE_DIM, .bias = true, .kernel = kernel};
+    clattn_project_desc desc = {
+        .in_dim = HEAD_DIM, .out_dim = VALUE_DIM, .bias = true, .kernel = kernel};
     clattn_context *context = open_context(attempt, true, NULL);
     if (constant) {
         desc.weight = args.weight;
@@ -157,7 +160,10 @@ static void use_projection(struct attempt *attempt, const char *kernel, bool con
     clattn_context_destroy(context);
 }
 
-static void projection_by_clblast(struct attempt *attempt) { use_projection(attempt, "clblast", false); }
+static void projection_by_clblast(struct attempt *attempt)
+{
+    use_projection(attempt, "clblast", false);
+}
 
 static void projection_that_keeps_the_weight(struct attempt *attempt)
 {
@@ -266,25 +272,28 @@ static void assert_right(const char *when, const char *call, int n, float tolera
     read_outputs(got);
     for (int i = 0; i < FLOATS; i++) {
         const float difference = got[i] - expected[i];
-        ck_assert_msg(difference <= tolerance && -difference <= tolerance, "%s %s %d: output %d is %g, expected %g",
-                      when, call, n, i, got[i], expected[i]);
+        ck_assert_msg(difference <= tolerance && -difference <= tolerance,
+                      "%s %s %d: output %d is %g, expected %g", when, call, n, i, got[i],
+                      expected[i]);
     }
 }
 
 static void assert_nothing_is_left(const char *call, int n)
 {
     const struct live *live = &faults_live;
-    ck_assert_msg(!live->contexts && !live->queues && !live->buffers && !live->programs && !live->kernels &&
-                      !live->events && !live->blocks,
-                  "%s %d left %d contexts, %d queues, %d buffers, %d programs, %d kernels, %d events, %d blocks",
-                  call, n, live->contexts, live->queues, live->buffers, live->programs, live->kernels,
-                  live->events, live->blocks);
+    ck_assert_msg(!live->contexts && !live->queues && !live->buffers && !live->programs &&
+                      !live->kernels && !live->events && !live->blocks,
+                  "%s %d left %d contexts, %d queues, %d buffers, %d programs, %d kernels, %d "
+                  "events, %d blocks",
+                  call, n, live->contexts, live->queues, live->buffers, live->programs,
+                  live->kernels, live->events, live->blocks);
 }
 
 static void assert_no_half_written_file(const char *call, int n)
 {
     const int files = directory_count(fixture.directory, "", NULL);
-    ck_assert_msg(files == directory_count(fixture.directory, ".bin", NULL), "%s %d left a file", call, n);
+    ck_assert_msg(files == directory_count(fixture.directory, ".bin", NULL), "%s %d left a file",
+                  call, n);
 }
 
 static void succeed(void (*scenario)(struct attempt *attempt), const char *call, int n)
@@ -301,7 +310,8 @@ static void succeed(void (*scenario)(struct attempt *attempt), const char *call,
 static bool cache_is_emptied; /* before a call is made to fail */
 
 /* False when the scenario has no n-th use of the call; *seen: the failure came to light. */
-static bool fail_once(void (*scenario)(struct attempt *attempt), enum fault fault, int n, bool *seen)
+static bool fail_once(void (*scenario)(struct attempt *attempt), enum fault fault, int n,
+                      bool *seen)
 {
     const char *call = fault_names[fault], *words = consequences[fault].words;
     struct attempt attempt = {0};
@@ -323,8 +333,8 @@ static bool fail_once(void (*scenario)(struct attempt *attempt), enum fault faul
     }
     *seen = true;
     ck_assert_msg(!attempt.out_written, "%s %d failed and wrote *out: %s", call, n, attempt.text);
-    ck_assert_msg(strstr(attempt.text, words ? words : call) != NULL, "%s %d failed, but the text is: %s", call, n,
-                  attempt.text);
+    ck_assert_msg(strstr(attempt.text, words ? words : call) != NULL,
+                  "%s %d failed, but the text is: %s", call, n, attempt.text);
     const bool memory = fault == FAULT_malloc || fault == FAULT_calloc || fault == FAULT_realloc;
     ck_assert_msg(!memory || attempt.status == CLATTN_ERR_MEMORY, "%s %d: %s", call, n,
                   clattn_status_name(attempt.status));
@@ -343,13 +353,18 @@ static void fail_every_time(void (*scenario)(struct attempt *attempt), enum faul
         assert_right("after", call, n, 0);
         n += n < 20 ? 1 : 7; /* of a call made this often, some uses stand for the others */
     }
-    const bool done_without = consequences[fault].done_without || scenario == attention_with_a_cache ||
-                              scenario == projection_that_packs_the_weight; /* another kernel steps in */
+    const bool done_without = consequences[fault].done_without ||
+                              scenario == attention_with_a_cache ||
+                              scenario == projection_that_packs_the_weight; /* another kernel steps
+                                                                               in */
     ck_assert_msg(n == 1 || seen || done_without, "no failure of %s came to light", call);
 }
 
 /* Loop tests: _i is the call that fails. */
-START_TEST(a_context_is_made_or_its_failure_named) { fail_every_time(context_alone, (enum fault)_i); }
+START_TEST(a_context_is_made_or_its_failure_named)
+{
+    fail_every_time(context_alone, (enum fault)_i);
+}
 END_TEST
 
 START_TEST(attention_by_one_kernel_works_or_names_what_failed)
@@ -371,7 +386,10 @@ START_TEST(attention_into_an_empty_cache_works_or_names_what_failed)
 }
 END_TEST
 
-START_TEST(a_whole_layer_works_or_names_what_failed) { fail_every_time(whole_layer, (enum fault)_i); }
+START_TEST(a_whole_layer_works_or_names_what_failed)
+{
+    fail_every_time(whole_layer, (enum fault)_i);
+}
 END_TEST
 
 START_TEST(a_projection_by_clblast_works_or_names_what_failed)
@@ -395,13 +413,15 @@ END_TEST
 /* Where another kernel can step in, a kernel that fails is no failure. */
 START_TEST(another_kernel_steps_in_for_one_that_does_not_build)
 {
-    const enum fault faults[] = {FAULT_clCreateProgramWithSource, FAULT_clBuildProgram, FAULT_clCreateKernel};
+    const enum fault faults[] = {FAULT_clCreateProgramWithSource, FAULT_clBuildProgram,
+                                 FAULT_clCreateKernel};
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         bool seen = false;
         succeed(attention_by_any_kernel, "none", 0);
         read_outputs(expected);
         ck_assert(fail_once(attention_by_any_kernel, faults[i], 1, &seen));
-        ck_assert_msg(!seen, "%s failed once and no other kernel was taken", fault_names[faults[i]]);
+        ck_assert_msg(!seen, "%s failed once and no other kernel was taken",
+                      fault_names[faults[i]]);
     }
 }
 END_TEST
@@ -413,12 +433,15 @@ int main(void)
     tcase_add_loop_test(attention, a_context_is_made_or_its_failure_named, 0, FAULTS);
     tcase_add_loop_test(attention, attention_by_one_kernel_works_or_names_what_failed, 0, FAULTS);
     tcase_add_loop_test(attention, attention_from_a_cache_works_or_names_what_failed, 0, FAULTS);
-    tcase_add_loop_test(attention, attention_into_an_empty_cache_works_or_names_what_failed, 0, FAULTS);
+    tcase_add_loop_test(attention, attention_into_an_empty_cache_works_or_names_what_failed, 0,
+                        FAULTS);
     tcase_add_test(attention, another_kernel_steps_in_for_one_that_does_not_build);
     TCase *projection = suite_group(suite, "projection", open_projection, close_all);
     tcase_add_loop_test(projection, a_projection_by_clblast_works_or_names_what_failed, 0, FAULTS);
-    tcase_add_loop_test(projection, a_projection_that_keeps_the_weight_works_or_names_what_failed, 0, FAULTS);
-    tcase_add_loop_test(projection, a_projection_that_packs_the_weight_works_or_names_what_failed, 0, FAULTS);
+    tcase_add_loop_test(projection, a_projection_that_keeps_the_weight_works_or_names_what_failed,
+                        0, FAULTS);
+    tcase_add_loop_test(projection, a_projection_that_packs_the_weight_works_or_names_what_failed,
+                        0, FAULTS);
     TCase *layer = suite_group(suite, "layer", open_layer, close_all);
     tcase_add_loop_test(layer, a_whole_layer_works_or_names_what_failed, 0, FAULTS);
     return suite_run_on_device(suite);

@@ -66,7 +66,10 @@ static void count(int *objects, int by)
 #define CALL(name, failure, parameters, arguments)                                                 \
     cl_int __real_##name parameters;                                                               \
     cl_int __wrap_##name parameters;                                                               \
-    cl_int __wrap_##name parameters { return fails(FAULT_##name) ? failure : __real_##name arguments; }
+    cl_int __wrap_##name parameters                                                                \
+    {                                                                                              \
+        return fails(FAULT_##name) ? failure : __real_##name arguments;                            \
+    }
 
 /* A call that returns an object and writes a code. */
 #define MAKE(type, objects, name, failure, parameters, arguments)                                  \
@@ -94,7 +97,8 @@ static void count(int *objects, int by)
 
 /* ---- Asking ---------------------------------------------------------------- */
 
-CALL(clGetPlatformIDs, CL_OUT_OF_HOST_MEMORY, (cl_uint n, cl_platform_id *ids, cl_uint *count), (n, ids, count))
+CALL(clGetPlatformIDs, CL_OUT_OF_HOST_MEMORY, (cl_uint n, cl_platform_id *ids, cl_uint *count),
+     (n, ids, count))
 CALL(clGetPlatformInfo, CL_OUT_OF_HOST_MEMORY,
      (cl_platform_id platform, cl_platform_info what, size_t bytes, void *value, size_t *written),
      (platform, what, bytes, value, written))
@@ -111,15 +115,15 @@ CALL(clGetProgramInfo, CL_OUT_OF_RESOURCES,
      (cl_program program, cl_program_info what, size_t bytes, void *value, size_t *written),
      (program, what, bytes, value, written))
 CALL(clGetProgramBuildInfo, CL_OUT_OF_RESOURCES,
-     (cl_program program, cl_device_id device, cl_program_build_info what, size_t bytes, void *value,
-      size_t *written),
+     (cl_program program, cl_device_id device, cl_program_build_info what, size_t bytes,
+      void *value, size_t *written),
      (program, device, what, bytes, value, written))
 CALL(clGetKernelInfo, CL_OUT_OF_RESOURCES,
      (cl_kernel kernel, cl_kernel_info what, size_t bytes, void *value, size_t *written),
      (kernel, what, bytes, value, written))
 CALL(clGetKernelWorkGroupInfo, CL_OUT_OF_RESOURCES,
-     (cl_kernel kernel, cl_device_id device, cl_kernel_work_group_info what, size_t bytes, void *value,
-      size_t *written),
+     (cl_kernel kernel, cl_device_id device, cl_kernel_work_group_info what, size_t bytes,
+      void *value, size_t *written),
      (kernel, device, what, bytes, value, written))
 
 /* ---- Making and releasing -------------------------------------------------- */
@@ -128,11 +132,12 @@ typedef void(CL_CALLBACK *context_notice)(const char *, const void *, size_t, vo
 typedef void(CL_CALLBACK *build_notice)(cl_program, void *);
 
 MAKE(cl_context, contexts, clCreateContext, CL_OUT_OF_HOST_MEMORY,
-     (const cl_context_properties *properties, cl_uint n, const cl_device_id *devices, context_notice notice,
-      void *user, cl_int *code),
+     (const cl_context_properties *properties, cl_uint n, const cl_device_id *devices,
+      context_notice notice, void *user, cl_int *code),
      (properties, n, devices, notice, user, code))
 MAKE(cl_command_queue, queues, clCreateCommandQueue, CL_OUT_OF_RESOURCES,
-     (cl_context context, cl_device_id device, cl_command_queue_properties properties, cl_int *code),
+     (cl_context context, cl_device_id device, cl_command_queue_properties properties,
+      cl_int *code),
      (context, device, properties, code))
 MAKE(cl_mem, buffers, clCreateBuffer, CL_MEM_OBJECT_ALLOCATION_FAILURE,
      (cl_context context, cl_mem_flags flags, size_t bytes, void *host, cl_int *code),
@@ -144,11 +149,11 @@ MAKE(cl_program, programs, clCreateProgramWithBinary, CL_INVALID_BINARY,
      (cl_context context, cl_uint n, const cl_device_id *devices, const size_t *lengths,
       const unsigned char **binaries, cl_int *states, cl_int *code),
      (context, n, devices, lengths, binaries, states, code))
-MAKE(cl_kernel, kernels, clCreateKernel, CL_OUT_OF_RESOURCES, (cl_program program, const char *name, cl_int *code),
-     (program, name, code))
+MAKE(cl_kernel, kernels, clCreateKernel, CL_OUT_OF_RESOURCES,
+     (cl_program program, const char *name, cl_int *code), (program, name, code))
 CALL(clBuildProgram, CL_BUILD_PROGRAM_FAILURE,
-     (cl_program program, cl_uint n, const cl_device_id *devices, const char *options, build_notice notice,
-      void *user),
+     (cl_program program, cl_uint n, const cl_device_id *devices, const char *options,
+      build_notice notice, void *user),
      (program, n, devices, options, notice, user))
 
 cl_int __real_clRetainContext(cl_context context);
@@ -182,21 +187,24 @@ RELEASE(cl_event, events, clReleaseEvent)
 
 /* ---- Running --------------------------------------------------------------- */
 
-CALL(clSetKernelArg, CL_OUT_OF_RESOURCES, (cl_kernel kernel, cl_uint i, size_t bytes, const void *value),
-     (kernel, i, bytes, value))
+CALL(clSetKernelArg, CL_OUT_OF_RESOURCES,
+     (cl_kernel kernel, cl_uint i, size_t bytes, const void *value), (kernel, i, bytes, value))
 CALL(clEnqueueNDRangeKernel, CL_OUT_OF_RESOURCES,
-     (cl_command_queue queue, cl_kernel kernel, cl_uint axes, const size_t *from, const size_t *global,
-      const size_t *local, cl_uint n, const cl_event *waits, cl_event *event),
+     (cl_command_queue queue, cl_kernel kernel, cl_uint axes, const size_t *from,
+      const size_t *global, const size_t *local, cl_uint n, const cl_event *waits, cl_event *event),
      (queue, kernel, axes, from, global, local, n, waits, event))
 CALL(clEnqueueReadBuffer, CL_OUT_OF_RESOURCES,
-     (cl_command_queue queue, cl_mem mem, cl_bool blocking, size_t offset, size_t bytes, void *to, cl_uint n,
-      const cl_event *waits, cl_event *event),
+     (cl_command_queue queue, cl_mem mem, cl_bool blocking, size_t offset, size_t bytes, void *to,
+      cl_uint n, const cl_event *waits, cl_event *event),
      (queue, mem, blocking, offset, bytes, to, n, waits, event))
 CALL(clFinish, CL_OUT_OF_RESOURCES, (cl_command_queue queue), (queue))
 
-cl_int __real_clEnqueueMarkerWithWaitList(cl_command_queue queue, cl_uint n, const cl_event *waits, cl_event *event);
-cl_int __wrap_clEnqueueMarkerWithWaitList(cl_command_queue queue, cl_uint n, const cl_event *waits, cl_event *event);
-cl_int __wrap_clEnqueueMarkerWithWaitList(cl_command_queue queue, cl_uint n, const cl_event *waits, cl_event *event)
+cl_int __real_clEnqueueMarkerWithWaitList(cl_command_queue queue, cl_uint n, const cl_event *waits,
+                                          cl_event *event);
+cl_int __wrap_clEnqueueMarkerWithWaitList(cl_command_queue queue, cl_uint n, const cl_event *waits,
+                                          cl_event *event);
+cl_int __wrap_clEnqueueMarkerWithWaitList(cl_command_queue queue, cl_uint n, const cl_event *waits,
+                                          cl_event *event)
 {
     if (fails(FAULT_clEnqueueMarkerWithWaitList)) {
         return CL_OUT_OF_RESOURCES;
@@ -206,18 +214,19 @@ cl_int __wrap_clEnqueueMarkerWithWaitList(cl_command_queue queue, cl_uint n, con
 }
 
 #define SGEMM_PARAMETERS                                                                           \
-    (const CLBlastLayout layout, const CLBlastTranspose ta, const CLBlastTranspose tb, const size_t m,             \
-     const size_t n, const size_t k, const float alpha, const cl_mem a, const size_t a_at, const size_t lda,       \
-     const cl_mem b, const size_t b_at, const size_t ldb, const float beta, cl_mem c, const size_t c_at,           \
-     const size_t ldc, cl_command_queue *queue, cl_event *event)
+    (const CLBlastLayout layout, const CLBlastTranspose ta, const CLBlastTranspose tb,             \
+     const size_t m, const size_t n, const size_t k, const float alpha, const cl_mem a,            \
+     const size_t a_at, const size_t lda, const cl_mem b, const size_t b_at, const size_t ldb,     \
+     const float beta, cl_mem c, const size_t c_at, const size_t ldc, cl_command_queue *queue,     \
+     cl_event *event)
 CLBlastStatusCode __real_CLBlastSgemm SGEMM_PARAMETERS;
 CLBlastStatusCode __wrap_CLBlastSgemm SGEMM_PARAMETERS;
 CLBlastStatusCode __wrap_CLBlastSgemm SGEMM_PARAMETERS
 {
     return fails(FAULT_CLBlastSgemm)
                ? CLBlastTempBufferAllocFailure
-               : __real_CLBlastSgemm(layout, ta, tb, m, n, k, alpha, a, a_at, lda, b, b_at, ldb, beta, c, c_at,
-                                     ldc, queue, event);
+               : __real_CLBlastSgemm(layout, ta, tb, m, n, k, alpha, a, a_at, lda, b, b_at, ldb,
+                                     beta, c, c_at, ldc, queue, event);
 }
 
 /* ---- Memory ---------------------------------------------------------------- */

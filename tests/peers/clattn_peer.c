@@ -56,8 +56,8 @@ static bool do_open(peer *p, const request *r, reason *why)
         return false;
     }
     p->open[r->slot] = true;
-    printf("ok\t%s\t%.6f\t%.17g\t%.17g\n", clattn_op_kernel(r->w->op), r->w->create_ms,
-           r->w->flops, r->w->bytes);
+    printf("ok\t%s\t%.6f\t%.17g\t%.17g\n", clattn_op_kernel(r->w->op), r->w->create_ms, r->w->flops,
+           r->w->bytes);
     return true;
 }
 
@@ -74,11 +74,12 @@ static bool copy(peer *p, const request *r, bool load, reason *why)
         return refuse(why, "cannot open %s", r->words[2]);
     }
     cl_int code;
-    void *at = clEnqueueMapBuffer(p->session.queue, o->view.mem, CL_TRUE,
-                                  load ? CL_MAP_WRITE : CL_MAP_READ, 0, bytes, 0, NULL, NULL, &code);
-    bool done = code == CL_SUCCESS &&
-                (load ? fread(at, 1, bytes, file) == bytes && fgetc(file) == EOF
-                      : fwrite(at, 1, bytes, file) == bytes);
+    void *at =
+        clEnqueueMapBuffer(p->session.queue, o->view.mem, CL_TRUE,
+                           load ? CL_MAP_WRITE : CL_MAP_READ, 0, bytes, 0, NULL, NULL, &code);
+    bool done =
+        code == CL_SUCCESS && (load ? fread(at, 1, bytes, file) == bytes && fgetc(file) == EOF
+                                    : fwrite(at, 1, bytes, file) == bytes);
     if (code == CL_SUCCESS) {
         clEnqueueUnmapMemObject(p->session.queue, o->view.mem, at, 0, NULL, NULL);
         done = clFinish(p->session.queue) == CL_SUCCESS && done;

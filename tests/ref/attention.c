@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 /* Steps 1 to 6 of the semantics for one query row; s and p hold n_k numbers each. */
-static void row(const struct ref_attention *a, int64_t b, int64_t i, int64_t h, double *s, double *out,
-                double *lse)
+static void row(const struct ref_attention *a, int64_t b, int64_t i, int64_t h, double *s,
+                double *out, double *lse)
 {
     const int64_t g = h / (a->heads / a->kv_heads);
     const int64_t used = a->kv_length ? a->kv_length[b] : a->n_k;
@@ -82,7 +82,8 @@ void ref_attention(const struct ref_attention *a, double *out, double *lse, doub
         for (int64_t i = 0; i < a->n_q; i++) {
             for (int64_t h = 0; h < a->heads; h++) {
                 const int64_t n = (b * a->n_q + i) * a->heads + h;
-                row(&softmax, b, i, h, weights ? weights + n * a->n_k : s, out + n * a->value_dim, lse + n);
+                row(&softmax, b, i, h, weights ? weights + n * a->n_k : s, out + n * a->value_dim,
+                    lse + n);
                 if (weights && a->stage != REF_SOFTMAX) {
                     row(a, b, i, h, weights + n * a->n_k, NULL, NULL);
                 }

@@ -5,7 +5,11 @@
 clattn_mha_desc layer_desc(bool fused, bool biases, bool cross)
 {
     const clattn_mha_desc desc = {
-        .attention = {.head_dim = D, .value_dim = DV, .query_heads = HEADS, .kv_heads = KV, .causal = !cross},
+        .attention = {.head_dim = D,
+                      .value_dim = DV,
+                      .query_heads = HEADS,
+                      .kv_heads = KV,
+                      .causal = !cross},
         .model_dim = MODEL,
         .context_dim = cross ? CONTEXT : 0,
         .out_dim = OUT,

@@ -4,7 +4,18 @@
 
 #include "tensors.h"
 
-enum { B = 2, N_Q = 3, N_K = 4, MODEL = 12, CONTEXT = 10, HEADS = 4, KV = 2, D = 6, DV = 4, OUT = 8 };
+enum {
+    B = 2,
+    N_Q = 3,
+    N_K = 4,
+    MODEL = 12,
+    CONTEXT = 10,
+    HEADS = 4,
+    KV = 2,
+    D = 6,
+    DV = 4,
+    OUT = 8
+};
 enum { Q_COLUMNS = HEADS * D, K_COLUMNS = KV * D, V_COLUMNS = KV * DV, ATTENDED = HEADS * DV };
 
 /* cross: keys and values come from a context of other width. */

@@ -17,7 +17,8 @@ cl_mem memory_make(size_t bytes)
     }
     ck_assert_int_lt(buffer_count, MAX_BUFFERS);
     cl_int code;
-    const cl_mem mem = clCreateBuffer(clattn_context_cl(fixture.context), CL_MEM_READ_WRITE, bytes, NULL, &code);
+    const cl_mem mem =
+        clCreateBuffer(clattn_context_cl(fixture.context), CL_MEM_READ_WRITE, bytes, NULL, &code);
     ck_assert_int_eq(code, CL_SUCCESS);
     return buffers[buffer_count++] = mem;
 }
@@ -43,10 +44,11 @@ void tensor_write(const clattn_tensor *tensor, const void *values)
 {
     const size_t bytes = tensor_bytes(tensor);
     if (bytes > 0) {
-        ck_assert_int_eq(clEnqueueWriteBuffer(fixture.queue, tensor->mem, CL_TRUE,
-                                              (size_t)tensor->offset * clattn_type_size(tensor->type), bytes,
-                                              values, 0, NULL, NULL),
-                         CL_SUCCESS);
+        ck_assert_int_eq(
+            clEnqueueWriteBuffer(fixture.queue, tensor->mem, CL_TRUE,
+                                 (size_t)tensor->offset * clattn_type_size(tensor->type), bytes,
+                                 values, 0, NULL, NULL),
+            CL_SUCCESS);
     }
 }
 
@@ -55,14 +57,16 @@ void tensor_read(const clattn_tensor *tensor, void *values, size_t capacity)
     const size_t bytes = tensor_bytes(tensor);
     ck_assert_int_le(tensor_elements(tensor), (int64_t)capacity);
     if (bytes > 0) {
-        ck_assert_int_eq(clEnqueueReadBuffer(fixture.queue, tensor->mem, CL_TRUE,
-                                             (size_t)tensor->offset * clattn_type_size(tensor->type), bytes,
-                                             values, 0, NULL, NULL),
-                         CL_SUCCESS);
+        ck_assert_int_eq(
+            clEnqueueReadBuffer(fixture.queue, tensor->mem, CL_TRUE,
+                                (size_t)tensor->offset * clattn_type_size(tensor->type), bytes,
+                                values, 0, NULL, NULL),
+            CL_SUCCESS);
     }
 }
 
-clattn_tensor tensor_zeros(clattn_type type, int64_t batch, int64_t rows, int64_t heads, int64_t columns)
+clattn_tensor tensor_zeros(clattn_type type, int64_t batch, int64_t rows, int64_t heads,
+                           int64_t columns)
 {
     clattn_tensor tensor = {.size = {batch, rows, heads, columns}, .type = type};
     const size_t bytes = tensor_bytes(&tensor);
@@ -74,7 +78,8 @@ clattn_tensor tensor_zeros(clattn_type type, int64_t batch, int64_t rows, int64_
     return tensor;
 }
 
-clattn_tensor tensor_of(const float *values, int64_t batch, int64_t rows, int64_t heads, int64_t columns)
+clattn_tensor tensor_of(const float *values, int64_t batch, int64_t rows, int64_t heads,
+                        int64_t columns)
 {
     const clattn_tensor tensor = tensor_zeros(CLATTN_F32, batch, rows, heads, columns);
     tensor_write(&tensor, values);
@@ -88,7 +93,8 @@ static float *floats(int64_t count)
     return values;
 }
 
-clattn_tensor tensor_random(unsigned seed, int64_t batch, int64_t rows, int64_t heads, int64_t columns)
+clattn_tensor tensor_random(unsigned seed, int64_t batch, int64_t rows, int64_t heads,
+                            int64_t columns)
 {
     const int64_t count = batch * rows * heads * columns;
     float *values = floats(count);
@@ -102,11 +108,13 @@ clattn_tensor tensor_random(unsigned seed, int64_t batch, int64_t rows, int64_t 
     return tensor;
 }
 
-clattn_tensor tensor_view(clattn_tensor tensor, int64_t offset, int64_t batch, int64_t rows, int64_t heads,
-                          int64_t columns)
+clattn_tensor tensor_view(clattn_tensor tensor, int64_t offset, int64_t batch, int64_t rows,
+                          int64_t heads, int64_t columns)
 {
-    const clattn_tensor view = {
-        .mem = tensor.mem, .offset = offset, .size = {batch, rows, heads, columns}, .type = tensor.type};
+    const clattn_tensor view = {.mem = tensor.mem,
+                                .offset = offset,
+                                .size = {batch, rows, heads, columns},
+                                .type = tensor.type};
     return view;
 }
 

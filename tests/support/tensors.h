@@ -10,13 +10,16 @@ void tensors_release(void);
 
 /* A dense tensor in a buffer just large enough, filled with zeros or with numbers
  * between -1 and 1 that seed gives. */
-clattn_tensor tensor_zeros(clattn_type type, int64_t batch, int64_t rows, int64_t heads, int64_t columns);
-clattn_tensor tensor_random(unsigned seed, int64_t batch, int64_t rows, int64_t heads, int64_t columns);
-clattn_tensor tensor_of(const float *values, int64_t batch, int64_t rows, int64_t heads, int64_t columns);
+clattn_tensor tensor_zeros(clattn_type type, int64_t batch, int64_t rows, int64_t heads,
+                           int64_t columns);
+clattn_tensor tensor_random(unsigned seed, int64_t batch, int64_t rows, int64_t heads,
+                            int64_t columns);
+clattn_tensor tensor_of(const float *values, int64_t batch, int64_t rows, int64_t heads,
+                        int64_t columns);
 
 /* A view of the same buffer with other sizes, dense, from an offset. */
-clattn_tensor tensor_view(clattn_tensor tensor, int64_t offset, int64_t batch, int64_t rows, int64_t heads,
-                          int64_t columns);
+clattn_tensor tensor_view(clattn_tensor tensor, int64_t offset, int64_t batch, int64_t rows,
+                          int64_t heads, int64_t columns);
 
 int64_t tensor_elements(const clattn_tensor *tensor);
 
