@@ -22,8 +22,7 @@ static inline float load(const int type, __global const void *values, const long
 static inline ushort bf16_bits(const float value)
 {
     const uint bits = as_uint(value);
-    return isnan(value) ? (ushort)(bits >> 16 | 64)
-                        : (ushort)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    return isnan(value) ? (ushort)(bits >> 16 | 64) : (ushort)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 static inline void store(const int type, __global void *values, const long index, const float value)

@@ -16,7 +16,10 @@ typedef JOIN(ushort, WIDTH) vushort;
 
 __constant int lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-static inline vint lanes(void) { return JOIN(vload, WIDTH)(0, lane_numbers); }
+static inline vint lanes(void)
+{
+    return JOIN(vload, WIDTH)(0, lane_numbers);
+}
 
 /* WIDTH consecutive values, widened.  Halves go through a variable: PoCL 3.1 takes the address
  * given to vload_halfn and vstore_halfn for aligned. */
@@ -33,8 +36,7 @@ static inline vfloat load_wide(const int type, __global const void *values, cons
     return JOIN(vload, WIDTH)(0, (__global const float *)values + index);
 }
 
-static inline void store_wide(const int type, __global void *values, const long index,
-                              const vfloat value)
+static inline void store_wide(const int type, __global void *values, const long index, const vfloat value)
 {
     if (type == F16) {
         vushort bits;
@@ -45,8 +47,8 @@ static inline void store_wide(const int type, __global void *values, const long 
         const vuint rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
         const vuint quiet = bits >> 16 | 64;
         const vint nan = isnan(value);
-        JOIN(vstore, WIDTH)
-        (JOIN(convert_ushort, WIDTH)(nan ? quiet : rounded), 0, (__global ushort *)values + index);
+        JOIN(vstore, WIDTH)(JOIN(convert_ushort, WIDTH)(nan ? quiet : rounded), 0,
+                            (__global ushort *)values + index);
     } else {
         JOIN(vstore, WIDTH)(value, 0, (__global float *)values + index);
     }
@@ -99,4 +101,7 @@ static inline vfloat exp2_wide(vfloat x)
     return JOIN(as_float, WIDTH)(JOIN(as_int, WIDTH)(p) + (JOIN(as_int, WIDTH)(shifted) << 23));
 }
 
-static inline bool any_lane(const vint mask) { return any(mask); }
+static inline bool any_lane(const vint mask)
+{
+    return any(mask);
+}

@@ -44,14 +44,24 @@ static clattn_status check_sizes(const struct clattn__want *want, const clattn_t
     return CLATTN_OK;
 }
 
+/* Of sizes; too large a product is the largest number, whose extent is refused later. */
+static int64_t product(int64_t a, int64_t b)
+{
+    int64_t result;
+    if (a <= 0 || b <= 0) {
+        return 0;
+    }
+    return clattn__mul_add(a, b, 0, &result) ? result : INT64_MAX;
+}
+
 void clattn__strides(const clattn_tensor *tensor, int64_t stride[4])
 {
     memcpy(stride, tensor->stride, 4 * sizeof *stride);
     if (stride[0] == 0 && stride[1] == 0 && stride[2] == 0 && stride[3] == 0) {
         stride[3] = 1;
         stride[2] = tensor->size[3];
-        stride[1] = stride[2] * tensor->size[2];
-        stride[0] = stride[1] * tensor->size[1];
+        stride[1] = product(stride[2], tensor->size[2]);
+        stride[0] = product(stride[1], tensor->size[1]);
     }
 }
 

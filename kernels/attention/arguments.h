@@ -22,7 +22,4 @@ struct score_arguments {
     float softcap;
 };
 
-#define SCORE_ARGUMENTS                                                                            \
-    {                                                                                              \
-        bias, bias_at, mask, mask_at, window_left, window_right, softcap                           \
-    }
+#define SCORE_ARGUMENTS {bias, bias_at, mask, mask_at, window_left, window_right, softcap}

@@ -12,10 +12,10 @@
  * Launch: global {splits, kv_heads * ((n_q * GROUP) / ROWS rounded up), batch}, local {1, 1, 1}.
  * Memory: ROWS * (HEAD_DIM + VALUE_DIM) + WIDTH * max(HEAD_DIM, VALUE_DIM) floats.
  * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, WIDTH, ROWS, and those of score.h. */
-#include "attention/arguments.h"
-#include "attention/score.h"
 #include "base.h"
 #include "wide.h"
+#include "attention/arguments.h"
+#include "attention/score.h"
 
 #define VECTORS(columns) (((columns) + WIDTH - 1) / WIDTH)
 #define QK_VECTORS VECTORS(HEAD_DIM)
@@ -25,8 +25,7 @@
 #define LN2 0.69314718055994530942f
 
 /* One row of a tensor as whole vectors; the columns behind its end are 0. */
-static inline void load_row(vfloat *to, __global const void *values, const long row,
-                            const int columns)
+static inline void load_row(vfloat *to, __global const void *values, const long row, const int columns)
 {
     int c = 0;
     for (; c + WIDTH <= columns; c += WIDTH) {
@@ -55,8 +54,8 @@ struct row {
     float max, sum;
 };
 
-static inline struct row row_of(const struct score_arguments *a, const struct head *head,
-                                const int i, const int h)
+static inline struct row row_of(const struct score_arguments *a, const struct head *head, const int i,
+                                const int h)
 {
     struct row row = {i, h, 0, head->used - 1, add_sat(head->position, i), -INFINITY, 0.0f};
     const struct span keys = visible_span(a, head, i, i);
@@ -66,9 +65,8 @@ static inline struct row row_of(const struct score_arguments *a, const struct he
 }
 
 /* Scores of keys j0 .. j0 + WIDTH - 1 in units of log2; -inf where not visible. */
-static inline vfloat finish_scores(vfloat score, const struct score_arguments *a,
-                                   const struct head *head, const struct row *row, const int j0,
-                                   const int count)
+static inline vfloat finish_scores(vfloat score, const struct score_arguments *a, const struct head *head,
+                                   const struct row *row, const int j0, const int count)
 {
     const vint j = lanes() + j0;
     vint seen = j >= row->low && j <= row->high;
@@ -122,10 +120,9 @@ static inline float sum_of(const vfloat x)
 }
 
 /* result += weight[t] * value row t; a weight of -0 leaves its row out. */
-static inline void add_values(vfloat result[V_VECTORS], const float weight[WIDTH],
-                              const vfloat *tile, __global const void *v, const long row,
-                              const long step, const int count, const bool whole, const int first,
-                              const int vectors)
+static inline void add_values(vfloat result[V_VECTORS], const float weight[WIDTH], const vfloat *tile,
+                              __global const void *v, const long row, const long step, const int count,
+                              const bool whole, const int first, const int vectors)
 {
     vfloat part[REGISTERS];
     UNROLL
@@ -149,9 +146,9 @@ static inline void add_values(vfloat result[V_VECTORS], const float weight[WIDTH
     }
 }
 
-__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1))) void
-attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const long4 parts_at,
-                      const int split_keys, const int heads)
+__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
+void attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const long4 parts_at,
+                           const int split_keys, const int heads)
 {
     const int split = get_group_id(0), b = get_group_id(2);
     const int chunks = (n_q * GROUP + ROWS - 1) / ROWS;
@@ -180,8 +177,7 @@ attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const long4 pa
             result[r][n] = 0.0f;
         }
         /* The sink is counted once: by the first split. */
-        const float sink =
-            sinks && split == 0 ? sinks[place(sinks_at, 0, 0, h)] * LOG2E : -INFINITY;
+        const float sink = sinks && split == 0 ? sinks[place(sinks_at, 0, 0, h)] * LOG2E : -INFINITY;
         row[r].max = sink;
         row[r].sum = sink == -INFINITY ? 0.0f : 1.0f;
     }
@@ -192,8 +188,7 @@ attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const long4 pa
 
     for (int j0 = keys.first; j0 < keys.end; j0 += WIDTH) {
         const int count = min(WIDTH, keys.end - j0);
-        const bool whole =
-            count == WIDTH && wholly_visible(&a, &first_head, first_row, last_row, j0, j0 + WIDTH);
+        const bool whole = count == WIDTH && wholly_visible(&a, &first_head, first_row, last_row, j0, j0 + WIDTH);
         const long k_row = place(k_at, b, j0, g), v_row = place(v_at, b, j0, g);
         if (!IN_PLACE(HEAD_DIM)) {
             for (int t = 0; t < count; t++) {
@@ -206,8 +201,7 @@ attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const long4 pa
                 vfloat sum = 0.0f;
                 UNROLL_BY(8)
                 for (int n = 0; n < QK_VECTORS; n++) {
-                    const vfloat key = IN_PLACE(HEAD_DIM) ? at(k, k_row + t * k_at.z, n)
-                                                          : tile[t * QK_VECTORS + n];
+                    const vfloat key = IN_PLACE(HEAD_DIM) ? at(k, k_row + t * k_at.z, n) : tile[t * QK_VECTORS + n];
                     sum = fma(key, query[r][n], sum);
                 }
                 dot[t] = sum;
@@ -247,12 +241,10 @@ attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const long4 pa
         for (int r = 0; r < rows; r++) {
             int n = 0;
             for (; n + REGISTERS <= V_VECTORS; n += REGISTERS) {
-                add_values(result[r], weight[r], tile, v, v_row, v_at.z, count, whole, n,
-                           REGISTERS);
+                add_values(result[r], weight[r], tile, v, v_row, v_at.z, count, whole, n, REGISTERS);
             }
             if (V_VECTORS % REGISTERS) {
-                add_values(result[r], weight[r], tile, v, v_row, v_at.z, count, whole, n,
-                           V_VECTORS % REGISTERS);
+                add_values(result[r], weight[r], tile, v, v_row, v_at.z, count, whole, n, V_VECTORS % REGISTERS);
             }
         }
     }
@@ -261,9 +253,7 @@ attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const long4 pa
         const int i = row[r].i, h = row[r].h;
         const float normal = row[r].sum == 0.0f ? 0.0f : 1.0f / row[r].sum;
         const float log_sum = row[r].sum == 0.0f ? -INFINITY : row[r].max * LN2 + log(row[r].sum);
-        const long part =
-            parts_at.x +
-            ((((long)split * get_num_groups(2) + b) * n_q + i) * heads + h) * (VALUE_DIM + 1);
+        const long part = parts_at.x + ((((long)split * get_num_groups(2) + b) * n_q + i) * heads + h) * (VALUE_DIM + 1);
         float values[V_VECTORS * WIDTH];
         for (int n = 0; n < V_VECTORS; n++) {
             JOIN(vstore, WIDTH)(result[r][n] * normal, n, values);

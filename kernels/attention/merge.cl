@@ -8,8 +8,8 @@
 #include "base.h"
 
 __kernel void attention_merge(__global const float *parts, const long4 parts_at, const int splits,
-                              __global void *out, const long4 out_at, __global float *lse,
-                              const long4 lse_at, const int n_q, const int heads)
+                              __global void *out, const long4 out_at, __global float *lse, const long4 lse_at,
+                              const int n_q, const int heads)
 {
     const int i = get_global_id(0), h = get_global_id(1), b = get_global_id(2);
     if (i >= n_q) {
@@ -28,8 +28,7 @@ __kernel void attention_merge(__global const float *parts, const long4 parts_at,
     for (int c = 0; c < VALUE_DIM; c++) {
         float value = 0.0f;
         for (int s = 0; s < splits; s++) {
-            value = fma(exp(parts[row + s * step + VALUE_DIM] - base), parts[row + s * step + c],
-                        value);
+            value = fma(exp(parts[row + s * step + VALUE_DIM] - base), parts[row + s * step + c], value);
         }
         store(OUT_TYPE, out, place(out_at, b, i, h) + c, sum == 0.0f ? 0.0f : value / sum);
     }

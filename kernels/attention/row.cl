@@ -5,12 +5,13 @@
  * Memory: HEAD_DIM + VALUE_DIM floats per work-item, no local memory.
  * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP (query heads per kv head), ROWS,
  *         and those of score.h. */
-#include "attention/arguments.h"
-#include "attention/score.h"
 #include "base.h"
 #include "online_softmax.h"
+#include "attention/arguments.h"
+#include "attention/score.h"
 
-__kernel __attribute__((reqd_work_group_size(ROWS, 1, 1))) void attention_row(ATTENTION_ARGUMENTS)
+__kernel __attribute__((reqd_work_group_size(ROWS, 1, 1)))
+void attention_row(ATTENTION_ARGUMENTS)
 {
     const int i = get_global_id(0), h = get_global_id(1), b = get_global_id(2), g = h / GROUP;
     if (i >= n_q) {

@@ -7,10 +7,10 @@
 
 /* One head of one batch entry, as seen from its queries. */
 struct head {
-    int used;        /* keys in use */
-    int position;    /* of query 0 among the keys; may be negative */
-    float slope;     /* of ALiBi, negated: added per key of distance.  Subtracting here instead
-                      * crashes the compiler of Intel's CPU runtime 2026.2. */
+    int used;     /* keys in use */
+    int position; /* of query 0 among the keys; may be negative */
+    float slope;  /* of ALiBi, negated: added per key of distance.  Subtracting here instead
+                   * crashes the compiler of Intel's CPU runtime 2026.2. */
     long bias, mask; /* index of row 0, key 0 */
 };
 
@@ -78,8 +78,7 @@ static inline bool wholly_visible(const struct score_arguments *a, const struct 
 }
 
 /* Whether query i sees key j, as far as that is known without the score. */
-static inline bool sees(const struct score_arguments *a, const struct head *head, const int i,
-                        const int j)
+static inline bool sees(const struct score_arguments *a, const struct head *head, const int i, const int j)
 {
     const int p = add_sat(head->position, i);
     bool seen = j < head->used;
@@ -102,8 +101,8 @@ static inline float cap_score(const struct score_arguments *a, const float score
 }
 
 /* Softcap, bias and ALiBi of a key that query i sees; -inf = it does not after all. */
-static inline float finish_score(const struct score_arguments *a, const struct head *head,
-                                 const int i, const int j, float score)
+static inline float finish_score(const struct score_arguments *a, const struct head *head, const int i,
+                                 const int j, float score)
 {
     score = cap_score(a, score);
     if (WITH_BIAS && a->bias) {

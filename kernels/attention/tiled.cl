@@ -6,26 +6,26 @@
  *   O = factor * O + P V     each work-item the same 4 queries x its value columns
  *
  * Launch: local {TILE_K / 4, TILE_Q / 4, 1}, one group per {query tile, head, batch}.
- * Local:  CHUNK * (TILE_Q + 1) + CHUNK * (TILE_K + 1) + TILE_Q * (TILE_K + 1) + TILE_Q * TILE_K / 4
- * floats. Memory: VALUE_DIM * 16 / TILE_K floats of O per work-item. Params: TYPE, OUT_TYPE,
- * HEAD_DIM, VALUE_DIM, GROUP, TILE_Q, TILE_K, CHUNK, and those of score.h. */
-#include "attention/arguments.h"
-#include "attention/score.h"
+ * Local:  CHUNK * (TILE_Q + 1) + CHUNK * (TILE_K + 1) + TILE_Q * (TILE_K + 1) + TILE_Q * TILE_K / 4 floats.
+ * Memory: VALUE_DIM * 16 / TILE_K floats of O per work-item.
+ * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, TILE_Q, TILE_K, CHUNK, and those of score.h. */
 #include "base.h"
 #include "online_softmax.h"
+#include "attention/arguments.h"
+#include "attention/score.h"
 
-#define LANES (TILE_K / 4) /* work-items that share a query row */
+#define LANES (TILE_K / 4)         /* work-items that share a query row */
 #define GROUP_SIZE (LANES * TILE_Q / 4)
-#define COLUMNS (CHUNK / LANES) /* value columns of a work-item per chunk */
+#define COLUMNS (CHUNK / LANES)    /* value columns of a work-item per chunk */
 #define CHUNKS ((VALUE_DIM + CHUNK - 1) / CHUNK)
-#define Q_PITCH (TILE_Q + 1) /* odd pitches keep transposed stores off one bank */
+#define Q_PITCH (TILE_Q + 1)       /* odd pitches keep transposed stores off one bank */
 #define K_PITCH (TILE_K + 1)
 
-__kernel __attribute__((reqd_work_group_size(LANES, TILE_Q / 4, 1))) void
-attention_tiled(ATTENTION_ARGUMENTS)
+__kernel __attribute__((reqd_work_group_size(LANES, TILE_Q / 4, 1)))
+void attention_tiled(ATTENTION_ARGUMENTS)
 {
-    __local float query_tile[CHUNK * Q_PITCH]; /* [column][query] */
-    __local float key_tile[CHUNK * K_PITCH];   /* [column][key], then values [key][column] */
+    __local float query_tile[CHUNK * Q_PITCH];  /* [column][query] */
+    __local float key_tile[CHUNK * K_PITCH];    /* [column][key], then values [key][column] */
     __local float weight_tile[TILE_Q * K_PITCH];
     __local float partial[TILE_Q * LANES];
 
@@ -86,8 +86,7 @@ attention_tiled(ATTENTION_ARGUMENTS)
             for (int t = 0; t < 4; t++) {
                 const int j = j0 + x * 4 + t;
                 seen[r][t] = i < n_q && (whole || sees(&a, &head, i, j));
-                score[r][t] =
-                    seen[r][t] ? finish_score(&a, &head, i, j, scale * score[r][t]) : -INFINITY;
+                score[r][t] = seen[r][t] ? finish_score(&a, &head, i, j, scale * score[r][t]) : -INFINITY;
                 seen[r][t] = seen[r][t] && score[r][t] != -INFINITY;
                 top = fmax(top, score[r][t]);
             }
@@ -131,8 +130,7 @@ attention_tiled(ATTENTION_ARGUMENTS)
                     const float weight = weight_tile[(y * 4 + r) * K_PITCH + j];
                     for (int c = 0; c < COLUMNS; c++) {
                         const float value = key_tile[j * CHUNK + x + c * LANES];
-                        sum[n][r][c] =
-                            fma(weight, whole || !signbit(weight) ? value : 0.0f, sum[n][r][c]);
+                        sum[n][r][c] = fma(weight, whole || !signbit(weight) ? value : 0.0f, sum[n][r][c]);
                     }
                 }
             }

@@ -4,9 +4,9 @@
  *
  * Launch: global {n_k, n_q, query_heads * batch}; any local size.
  * Params: TYPE, HEAD_DIM, GROUP, QUERY_HEADS, STAGE (a clattn_stage), and those of score.h. */
+#include "base.h"
 #include "attention/arguments.h"
 #include "attention/score.h"
-#include "base.h"
 
 #define STAGE_SOFTMAX 0
 #define STAGE_SCORES 1

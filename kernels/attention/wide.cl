@@ -18,10 +18,10 @@
  * Memory: (HEAD_DIM + VALUE_DIM + TILE_K) * ROWS floats, no local memory.
  * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, WIDTH, VECTORS, KEYS, TILE_K,
  *         and those of score.h. */
-#include "attention/arguments.h"
-#include "attention/score.h"
 #include "base.h"
 #include "wide.h"
+#include "attention/arguments.h"
+#include "attention/score.h"
 
 #define ROWS (VECTORS * WIDTH)
 #define HEADROOM 60.0f
@@ -30,8 +30,8 @@
 /* ---- Queries and results: rows in memory, columns here ----------------------- */
 
 static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const void *q,
-                                const long4 q_at, const int b, const int h, const int i0,
-                                const int i1, const float factor)
+                                const long4 q_at, const int b, const int h, const int i0, const int i1,
+                                const float factor)
 {
     for (int n = 0; n < VECTORS; n++) {
         int c = 0;
@@ -39,8 +39,7 @@ static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const 
             vfloat rows[WIDTH];
             UNROLL
             for (int r = 0; r < WIDTH; r++) {
-                rows[r] =
-                    load_wide(TYPE, q, place(q_at, b, min(i0 + n * WIDTH + r, i1), h) + c) * factor;
+                rows[r] = load_wide(TYPE, q, place(q_at, b, min(i0 + n * WIDTH + r, i1), h) + c) * factor;
             }
             transpose(rows);
             UNROLL
@@ -51,17 +50,15 @@ static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const 
         for (; c < HEAD_DIM; c++) {
             float column[WIDTH];
             for (int r = 0; r < WIDTH; r++) {
-                column[r] =
-                    load(TYPE, q, place(q_at, b, min(i0 + n * WIDTH + r, i1), h) + c) * factor;
+                column[r] = load(TYPE, q, place(q_at, b, min(i0 + n * WIDTH + r, i1), h) + c) * factor;
             }
             query[c][n] = JOIN(vload, WIDTH)(0, column);
         }
     }
 }
 
-static inline void store_results(vfloat sum[VALUE_DIM][VECTORS], __global void *out,
-                                 const long4 out_at, const int b, const int h, const int i0,
-                                 const int i1)
+static inline void store_results(vfloat sum[VALUE_DIM][VECTORS], __global void *out, const long4 out_at,
+                                 const int b, const int h, const int i0, const int i1)
 {
     for (int n = 0; n < VECTORS; n++) {
         const int rows_left = i1 + 1 - i0 - n * WIDTH;
@@ -105,8 +102,7 @@ static inline void see(struct rows *rows, const struct score_arguments *a, const
         const vint i = min(lanes() + (i0 + n * WIDTH), (vint)(i1));
         const vint p = add_sat(i, (vint)(head->position));
         rows->position[n] = JOIN(convert_float, WIDTH)(p);
-        rows->low[n] =
-            WINDOW && a->window_left >= 0 ? sub_sat(p, (vint)(a->window_left)) : (vint)(0);
+        rows->low[n] = WINDOW && a->window_left >= 0 ? sub_sat(p, (vint)(a->window_left)) : (vint)(0);
         rows->high[n] = (vint)(head->used - 1);
         if (CAUSAL) {
             rows->high[n] = min(rows->high[n], p);
@@ -125,8 +121,7 @@ static inline float extra_of(const struct score_arguments *a, const float bias, 
 
 /* Puts bias and mask of keys j0 .. j0 + count - 1 where their weights will be. */
 static inline void load_extra(vfloat weight[TILE_K][VECTORS], const struct score_arguments *a,
-                              const struct head *head, const int i0, const int i1, const int j0,
-                              const int count)
+                              const struct head *head, const int i0, const int i1, const int j0, const int count)
 {
     for (int n = 0; n < VECTORS; n++) {
         int j = 0;
@@ -161,10 +156,7 @@ static inline void load_extra(vfloat weight[TILE_K][VECTORS], const struct score
                 const long i = min(i0 + n * WIDTH + r, i1);
                 const bool seen = !WITH_MASK || a->mask[head->mask + i * a->mask_at.z + j0 + j];
                 column[r] = extra_of(
-                    a,
-                    WITH_BIAS ? load(BIAS_TYPE, a->bias, head->bias + i * a->bias_at.z + j0 + j)
-                              : 0.0f,
-                    seen);
+                    a, WITH_BIAS ? load(BIAS_TYPE, a->bias, head->bias + i * a->bias_at.z + j0 + j) : 0.0f, seen);
             }
             weight[j][n] = JOIN(vload, WIDTH)(0, column);
         }
@@ -172,8 +164,8 @@ static inline void load_extra(vfloat weight[TILE_K][VECTORS], const struct score
 }
 
 /* KEYS keys from row j on, widened and side by side; rows from end on repeat the last. */
-static inline void load_keys(float keys[KEYS * HEAD_DIM], __global const void *k, const long4 k_at,
-                             const int b, const int g, const int j, const int end)
+static inline void load_keys(float keys[KEYS * HEAD_DIM], __global const void *k, const long4 k_at, const int b,
+                             const int g, const int j, const int end)
 {
     for (int t = 0; t < KEYS; t++) {
         const long row = place(k_at, b, min(j + t, end - 1), g);
@@ -220,9 +212,8 @@ static inline void multiply_keys(vfloat score[KEYS][VECTORS], vfloat query[HEAD_
 
 /* O^T[c .. c + columns) += V[j][c] * P[j]; columns is at most KEYS and a constant. */
 static inline void multiply_values(vfloat sum[VALUE_DIM][VECTORS], vfloat weight[TILE_K][VECTORS],
-                                   __global const void *v, const long4 v_at, const int b,
-                                   const int g, const int j0, const int count, const int c,
-                                   const int columns)
+                                   __global const void *v, const long4 v_at, const int b, const int g, const int j0,
+                                   const int count, const int c, const int columns)
 {
     vfloat part[KEYS][VECTORS];
     UNROLL
@@ -259,8 +250,8 @@ static inline void multiply_values(vfloat sum[VALUE_DIM][VECTORS], vfloat weight
 }
 
 /* Whether any value of the tile is NaN or infinite. */
-static inline bool not_finite(__global const void *v, const long4 v_at, const int b, const int g,
-                              const int j0, const int count)
+static inline bool not_finite(__global const void *v, const long4 v_at, const int b, const int g, const int j0,
+                              const int count)
 {
     vfloat zero = 0.0f;
     float rest = 0.0f;
@@ -278,10 +269,9 @@ static inline bool not_finite(__global const void *v, const long4 v_at, const in
 }
 
 /* The same product where values that are not seen may be NaN: slow, rare. */
-static inline void multiply_seen_values(vfloat sum[VALUE_DIM][VECTORS],
-                                        vfloat weight[TILE_K][VECTORS], __global const void *v,
-                                        const long4 v_at, const int b, const int g, const int j0,
-                                        const int count)
+static inline void multiply_seen_values(vfloat sum[VALUE_DIM][VECTORS], vfloat weight[TILE_K][VECTORS],
+                                        __global const void *v, const long4 v_at, const int b, const int g,
+                                        const int j0, const int count)
 {
     for (int j = 0; j < count; j++) {
         const long row = place(v_at, b, j0 + j, g);
@@ -297,8 +287,8 @@ static inline void multiply_seen_values(vfloat sum[VALUE_DIM][VECTORS],
 
 /* ---- The kernel -------------------------------------------------------------- */
 
-__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1))) void
-attention_wide(ATTENTION_ARGUMENTS)
+__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
+void attention_wide(ATTENTION_ARGUMENTS)
 {
     const int h = get_group_id(1), b = get_group_id(2), g = h / GROUP;
     const int i0 = get_group_id(0) * ROWS, i1 = min(i0 + ROWS, n_q) - 1;
@@ -343,9 +333,8 @@ attention_wide(ATTENTION_ARGUMENTS)
             for (int j = 0; j < count; j += KEYS) {
                 vfloat score[KEYS][VECTORS];
                 const vfloat zero[VECTORS] = {0.0f};
-                const bool whole =
-                    j + KEYS <= count &&
-                    (whole_tile || wholly_visible(&a, &head, i0, i1, j0 + j, j0 + j + KEYS));
+                const bool whole = j + KEYS <= count &&
+                                   (whole_tile || wholly_visible(&a, &head, i0, i1, j0 + j, j0 + j + KEYS));
                 load_keys(key_rows, k, k_at, b, g, j0 + j, keys.end);
                 multiply_keys(score, query, key_rows, SOFTCAP ? zero : start);
                 if (SOFTCAP || WITH_ALIBI) {
@@ -355,10 +344,8 @@ attention_wide(ATTENTION_ARGUMENTS)
                                 score[t][n] = fma(tanh(score[t][n] / cap), (vfloat)(cap), start[n]);
                             }
                             if (WITH_ALIBI) {
-                                const vfloat distance =
-                                    fabs(rows.position[n] - (float)(j0 + j + t));
-                                score[t][n] =
-                                    fma(distance, (vfloat)(head.slope * LOG2E), score[t][n]);
+                                const vfloat distance = fabs(rows.position[n] - (float)(j0 + j + t));
+                                score[t][n] = fma(distance, (vfloat)(head.slope * LOG2E), score[t][n]);
                             }
                         }
                     }

@@ -10,8 +10,8 @@
 
 #define CHAINS 4 /* sums at once, to hide the latency of an addition */
 
-static inline vfloat dot_lanes(__global const void *x, const long x_row,
-                               __global const void *weight, const long weight_row, const int in_dim)
+static inline vfloat dot_lanes(__global const void *x, const long x_row, __global const void *weight,
+                               const long weight_row, const int in_dim)
 {
     vfloat sum[CHAINS];
     UNROLL
@@ -27,8 +27,7 @@ static inline vfloat dot_lanes(__global const void *x, const long x_row,
         }
     }
     for (; c + WIDTH <= in_dim; c += WIDTH) {
-        sum[0] =
-            fma(load_wide(TYPE, weight, weight_row + c), load_wide(TYPE, x, x_row + c), sum[0]);
+        sum[0] = fma(load_wide(TYPE, weight, weight_row + c), load_wide(TYPE, x, x_row + c), sum[0]);
     }
     for (; c < in_dim; c++) {
         sum[1].s0 = fma(load(TYPE, weight, weight_row + c), load(TYPE, x, x_row + c), sum[1].s0);
@@ -36,11 +35,10 @@ static inline vfloat dot_lanes(__global const void *x, const long x_row,
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1))) void
-gemm_gemv_wide(__global const void *x, const long4 x_at, __global const void *weight,
-               const long4 weight_at, __global const void *bias, const long4 bias_at,
-               __global void *y, const long4 y_at, const int rows, const int out_dim,
-               const int in_dim)
+__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm_gemv_wide(__global const void *x, const long4 x_at, __global const void *weight, const long4 weight_at,
+                    __global const void *bias, const long4 bias_at, __global void *y, const long4 y_at,
+                    const int rows, const int out_dim, const int in_dim)
 {
     const int o = get_group_id(0) * WIDTH, b = get_group_id(2), count = min(WIDTH, out_dim - o);
     for (int i0 = 0; i0 < rows; i0 += ROWS) {

@@ -9,9 +9,9 @@
 #define PANEL (VECTORS * WIDTH)
 #define COLUMNS 256
 
-__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1))) void
-gemm_pack_wide(__global const void *weight, const long4 weight_at, __global void *packed,
-               const long4 packed_at, const int out_dim, const int in_dim)
+__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm_pack_wide(__global const void *weight, const long4 weight_at, __global void *packed,
+                    const long4 packed_at, const int out_dim, const int in_dim)
 {
     const int p = get_group_id(0), k0 = get_group_id(1) * COLUMNS, end = min(k0 + COLUMNS, in_dim);
     for (int n = 0; n < VECTORS; n++) {
@@ -32,8 +32,7 @@ gemm_pack_wide(__global const void *weight, const long4 weight_at, __global void
         }
         for (; c < end; c++) {
             for (int r = 0; r < WIDTH; r++) {
-                const float value =
-                    o + r < out_dim ? load(TYPE, weight, place(weight_at, 0, o + r, 0) + c) : 0.0f;
+                const float value = o + r < out_dim ? load(TYPE, weight, place(weight_at, 0, o + r, 0) + c) : 0.0f;
                 store(TYPE, packed, to + (long)c * PANEL + r, value);
             }
         }

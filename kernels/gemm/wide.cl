@@ -14,9 +14,8 @@
 #define PANEL (VECTORS * WIDTH)
 
 /* TILE rows of x from column k0 on, side by side; rows from the last on repeat it. */
-static inline void load_tile(float tile[TILE * CHUNK], __global const void *x, const long4 x_at,
-                             const int b, const int i, const int rows, const int k0,
-                             const int count)
+static inline void load_tile(float tile[TILE * CHUNK], __global const void *x, const long4 x_at, const int b,
+                             const int i, const int rows, const int k0, const int count)
 {
     for (int t = 0; t < TILE; t++) {
         const long row = place(x_at, b, min(i + t, rows - 1), 0) + k0;
@@ -31,9 +30,8 @@ static inline void load_tile(float tile[TILE * CHUNK], __global const void *x, c
 }
 
 /* sum[t] += tile[t] W^T; weights lie in memory where they are f32, else widened in panel. */
-static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUNK],
-                            __global const void *packed, const long weights, const vfloat *panel,
-                            const int count)
+static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUNK], __global const void *packed,
+                            const long weights, const vfloat *panel, const int count)
 {
     vfloat part[TILE][VECTORS];
     UNROLL
@@ -47,8 +45,7 @@ static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUN
         vfloat weight[VECTORS];
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
-            weight[n] = TYPE == F32 ? JOIN(vload, WIDTH)(c * VECTORS + n,
-                                                         (__global const float *)packed + weights)
+            weight[n] = TYPE == F32 ? JOIN(vload, WIDTH)(c * VECTORS + n, (__global const float *)packed + weights)
                                     : panel[c * VECTORS + n];
         }
         UNROLL
@@ -69,8 +66,7 @@ static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUN
     }
 }
 
-static inline void store_row(const vfloat sum[VECTORS], __global void *y, const long row,
-                             const int columns)
+static inline void store_row(const vfloat sum[VECTORS], __global void *y, const long row, const int columns)
 {
     for (int n = 0; n < VECTORS; n++) {
         const int left = columns - n * WIDTH;
@@ -86,10 +82,10 @@ static inline void store_row(const vfloat sum[VECTORS], __global void *y, const 
     }
 }
 
-__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1))) void
-gemm_wide(__global const void *x, const long4 x_at, __global const void *packed,
-          const long4 packed_at, __global const void *bias, const long4 bias_at, __global void *y,
-          const long4 y_at, const int rows, const int out_dim, const int in_dim)
+__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm_wide(__global const void *x, const long4 x_at, __global const void *packed, const long4 packed_at,
+               __global const void *bias, const long4 bias_at, __global void *y, const long4 y_at,
+               const int rows, const int out_dim, const int in_dim)
 {
     const int p = get_group_id(0), b = get_group_id(2), i0 = get_group_id(1) * BLOCK;
     const int count_rows = min(BLOCK, rows - i0), columns = min(PANEL, out_dim - p * PANEL);
