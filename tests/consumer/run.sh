@@ -31,7 +31,7 @@ by_pkg_config() {
 }
 
 by_cmake() {
-  cmake -S "$program" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$CC"
+  cmake -G Ninja -S "$program" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$CC"
   cmake --build "$work/cmake"
   "$work/cmake/consumer"
 }
