@@ -139,6 +139,7 @@ use_intel() {
 # ---- Cases ------------------------------------------------------------------------------------
 
 jobs=${CLATTN_JOBS:-$(nproc)}
+export MESON_TESTTHREADS=$jobs
 
 # small_cases KEYS [OP]: the smoke and ci cases (of an operation) with at most so many keys, one a
 # line, for devices that are slow.
