@@ -2,7 +2,9 @@
 
 #include "program.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *clattn_op_kernel(const clattn_op *op) { return op ? op->label : ""; }
 
@@ -28,6 +30,35 @@ clattn_status clattn__op_check(const clattn_op *op, const struct clattn__family 
         return clattn__refuse("%s: op is of another kind, %s", family->op, op->family->op);
     }
     return CLATTN_OK;
+}
+
+struct clattn__options clattn__options_begin(void)
+{
+    return (struct clattn__options){"-cl-std=CL1.2"};
+}
+
+void clattn__option(struct clattn__options *options, const char *name, int value)
+{
+    const size_t used = strlen(options->text);
+    snprintf(options->text + used, sizeof options->text - used, " -D%s=%d", name, value);
+}
+
+void clattn__options_of(struct clattn__options *options, const struct clattn__variant *variant,
+                        const int *params)
+{
+    for (int i = 0; i < CLATTN__MAX_PARAMS && variant->params[i].name; i++) {
+        clattn__option(options, variant->params[i].name, params[i]);
+    }
+}
+
+clattn_status clattn__build_kernel(clattn_context *context, const char *name,
+                                   const struct clattn__options *options, cl_kernel *out)
+{
+    char file[64], function[64];
+    snprintf(file, sizeof file, "%s.cl", name);
+    snprintf(function, sizeof function, "%s", name);
+    *strchr(function, '/') = '_';
+    return clattn__kernel_create(context, file, function, options->text, out);
 }
 
 static void bind(struct clattn__binding *binding, size_t bytes, const void *value)

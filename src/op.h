@@ -19,6 +19,23 @@ struct clattn_op {
 /* Refuses a NULL op and one of another family. */
 clattn_status clattn__op_check(const clattn_op *op, const struct clattn__family *family);
 
+/* ---- Building --------------------------------------------------------------- */
+
+/* A kernel's Params as compiler options. */
+struct clattn__options {
+    char text[640];
+};
+
+struct clattn__options clattn__options_begin(void);
+void clattn__option(struct clattn__options *options, const char *name, int value);
+/* The tunable ones. */
+void clattn__options_of(struct clattn__options *options, const struct clattn__variant *variant,
+                        const int *params);
+
+/* The kernel of that name: "attention/merge" is attention_merge in attention/merge.cl. */
+clattn_status clattn__build_kernel(clattn_context *context, const char *name,
+                                   const struct clattn__options *options, cl_kernel *out);
+
 /* ---- Binding: arguments in order; the first failure is kept --------------- */
 
 struct clattn__binding {

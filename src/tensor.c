@@ -20,6 +20,11 @@ const char *clattn_type_name(clattn_type type)
     return (unsigned)type < TYPES ? types[type].name : "unknown type";
 }
 
+bool clattn__is_float(clattn_type type)
+{
+    return type == CLATTN_F32 || type == CLATTN_F16 || type == CLATTN_BF16;
+}
+
 bool clattn__mul_add(int64_t a, int64_t b, int64_t c, int64_t *out)
 {
     if (a != 0 && b > (INT64_MAX - c) / a) {

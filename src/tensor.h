@@ -47,6 +47,11 @@ clattn_status clattn__no_overlap(const char *op, const char *output_name,
 struct clattn__view clattn__dense_view(cl_mem mem, int64_t offset, const int64_t size[4],
                                        clattn_type type);
 
+/* F32, F16 or BF16 */
+bool clattn__is_float(clattn_type type);
+
+static inline int64_t clattn__divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 /* a * b + c for non-negative numbers; false if it does not fit. */
 bool clattn__mul_add(int64_t a, int64_t b, int64_t c, int64_t *out);
 

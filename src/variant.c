@@ -23,6 +23,29 @@ int clattn__param(const struct clattn__variant *variant, const int *params, cons
     return 0;
 }
 
+bool clattn__fits_wide(const clattn_device_facts *facts, const void *desc, const int *params,
+                       char reason[CLATTN__REASON_BYTES])
+{
+    (void)desc;
+    (void)params;
+    if (facts->vector_width != 4 && facts->vector_width != 8 && facts->vector_width != 16) {
+        snprintf(reason, CLATTN__REASON_BYTES,
+                 "is for CPUs with float vectors of 4, 8 or 16, the device has %d",
+                 facts->vector_width);
+        return false;
+    }
+    return true;
+}
+
+void clattn__cells(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
+{
+    (void)params;
+    for (int i = 0; i < 3; i++) {
+        global[i] = (size_t)extent[i];
+        local[i] = 1;
+    }
+}
+
 static void default_params(const clattn_context *context, const struct clattn__variant *variant,
                            const void *desc, int params[CLATTN__MAX_PARAMS])
 {

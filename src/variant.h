@@ -49,6 +49,13 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
 void clattn__report_variants(clattn_context *context, const struct clattn__family *family,
                              const void *desc, clattn_variant_report *report, void *user);
 
+/* fits of the kernels for CPU devices: float vectors of 4, 8 or 16. */
+bool clattn__fits_wide(const clattn_device_facts *facts, const void *desc, const int *params,
+                       char reason[CLATTN__REASON_BYTES]);
+
+/* geometry: one work-item, a work-group of its own, for each cell of the extent. */
+void clattn__cells(const int *params, const int64_t extent[3], size_t global[3], size_t local[3]);
+
 /* The first variant for few rows that fits, with its parameters; NULL if there is none. */
 const struct clattn__variant *clattn__few_rows_variant(const clattn_context *context,
                                                        const struct clattn__family *family,

@@ -8,11 +8,6 @@ enum { MAX_HEAD_DIM = 512, MAX_ROWS = INT32_MAX / 2, ALL_WITH = 15 };
 
 /* ---- Descriptor ------------------------------------------------------------ */
 
-static bool is_float_type(clattn_type type)
-{
-    return type == CLATTN_F32 || type == CLATTN_F16 || type == CLATTN_BF16;
-}
-
 static clattn_status check_shape(const clattn_attention_desc *d)
 {
     if (d->head_dim < 1 || d->head_dim > MAX_HEAD_DIM) {
@@ -40,7 +35,7 @@ static clattn_status check_choices(const clattn_attention_desc *d)
         clattn_type type;
     } types[] = {{"type", d->type}, {"out_type", d->out_type}, {"bias_type", d->bias_type}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (!is_float_type(types[i].type)) {
+        if (!clattn__is_float(types[i].type)) {
             return clattn__refuse("attention: %s is %s (%d), must be f32, f16 or bf16",
                                   types[i].field, clattn_type_name(types[i].type),
                                   (int)types[i].type);
@@ -235,21 +230,20 @@ struct plan {
  */
 enum { ITEMS_PER_UNIT = 4, LEAST_SPLIT_KEYS = 256 };
 
-static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 static void plan_splits(const struct attention_op *op, int64_t batch, int64_t n_q, int64_t n_k,
                         struct plan *plan)
 {
     const clattn_attention_desc *d = &op->desc;
     const int64_t rows = clattn__param(plan->variant, plan->params, "ROWS");
     const int64_t items =
-        batch * d->kv_heads * divide_up(n_q * (d->query_heads / d->kv_heads), rows);
+        batch * d->kv_heads * clattn__divide_up(n_q * (d->query_heads / d->kv_heads), rows);
     const int64_t wanted = (int64_t)ITEMS_PER_UNIT * op->base.context->facts.compute_units;
-    int64_t splits = items > 0 ? divide_up(wanted, items) : 1;
+    int64_t splits = items > 0 ? clattn__divide_up(wanted, items) : 1;
     splits = splits < n_k / LEAST_SPLIT_KEYS ? splits : n_k / LEAST_SPLIT_KEYS;
-    plan->split_keys = d->split_keys ? d->split_keys : divide_up(n_k, splits > 1 ? splits : 1);
+    plan->split_keys =
+        d->split_keys ? d->split_keys : clattn__divide_up(n_k, splits > 1 ? splits : 1);
     plan->split_keys = plan->split_keys > 0 ? plan->split_keys : 1;
-    plan->splits = n_k > 0 ? divide_up(n_k, plan->split_keys) : 1;
+    plan->splits = n_k > 0 ? clattn__divide_up(n_k, plan->split_keys) : 1;
 }
 
 static struct plan make_plan(const struct attention_op *op, const clattn_attention_args *args)
@@ -303,7 +297,7 @@ static clattn_status launch_attention(const struct attention_op *op, cl_command_
         return clattn__launch(&binding, queue, global, local);
     }
     const int64_t rows = clattn__param(plan->variant, plan->params, "ROWS");
-    const int64_t chunks = divide_up(p->n_q * (d->query_heads / d->kv_heads), rows);
+    const int64_t chunks = clattn__divide_up(p->n_q * (d->query_heads / d->kv_heads), rows);
     const int64_t few[3] = {plan->splits, d->kv_heads * chunks, p->batch};
     plan->variant->geometry(plan->params, few, global, local);
     const struct clattn__binding binding = clattn__attention_bind_few(plan->kernel, d, p);

@@ -70,17 +70,10 @@ static void write_label(const struct attention_op *op, char *label, size_t bytes
              d->with & CLATTN_WITH_ALIBI ? " alibi" : "");
 }
 
-enum { OPTION_BYTES = 512 };
-
-static void add_option(char *options, const char *name, int value)
+static struct clattn__options options_of(const struct clattn__variant *variant, const int *params,
+                                         const clattn_attention_desc *d)
 {
-    const size_t used = strlen(options);
-    snprintf(options + used, OPTION_BYTES - used, " -D%s=%d", name, value);
-}
-
-static void write_options(const struct clattn__variant *variant, const int *params,
-                          const clattn_attention_desc *d, char options[OPTION_BYTES])
-{
+    struct clattn__options options = clattn__options_begin();
     const struct {
         const char *name;
         int value;
@@ -99,27 +92,22 @@ static void write_options(const struct clattn__variant *variant, const int *para
         {"WITH_MASK", !!(d->with & CLATTN_WITH_MASK)},
         {"WITH_ALIBI", !!(d->with & CLATTN_WITH_ALIBI)},
     };
-    snprintf(options, OPTION_BYTES, "-cl-std=CL1.2");
     for (size_t i = 0; i < sizeof macros / sizeof *macros; i++) {
-        add_option(options, macros[i].name, macros[i].value);
+        clattn__option(&options, macros[i].name, macros[i].value);
     }
-    for (int i = 0; i < CLATTN__MAX_PARAMS && variant->params[i].name; i++) {
-        add_option(options, variant->params[i].name, params[i]);
-    }
+    clattn__options_of(&options, variant, params);
+    return options;
 }
 
 typedef struct clattn__binding binder(cl_kernel kernel, const clattn_attention_desc *desc,
                                       const struct attention_problem *problem);
 
-static clattn_status build_kernel(struct attention_op *op, const char *name, const char *options,
-                                  binder *bind, const size_t local[3], cl_kernel *out)
+static clattn_status build_kernel(struct attention_op *op, const char *name,
+                                  const struct clattn__options *options, binder *bind,
+                                  const size_t local[3], cl_kernel *out)
 {
     const struct attention_problem nothing = {0};
-    char file[64], function[64];
-    snprintf(file, sizeof file, "%s.cl", name);
-    snprintf(function, sizeof function, "%s", name);
-    *strchr(function, '/') = '_';
-    TRY(clattn__kernel_create(op->base.context, file, function, options, out));
+    TRY(clattn__build_kernel(op->base.context, name, options, out));
     const struct clattn__binding binding = bind(*out, &op->desc, &nothing);
     return clattn__first_launch(op->base.context, &binding, local);
 }
@@ -129,10 +117,9 @@ static clattn_status build_variant(struct attention_op *op, const struct clattn_
 {
     const int64_t one[3] = {1, 1, 1};
     size_t global[3], local[3];
-    char options[OPTION_BYTES];
+    const struct clattn__options options = options_of(variant, params, &op->desc);
     variant->geometry(params, one, global, local);
-    write_options(variant, params, &op->desc, options);
-    return build_kernel(op, variant->name, options,
+    return build_kernel(op, variant->name, &options,
                         variant->few_rows ? clattn__attention_bind_few : clattn__attention_bind,
                         local, out);
 }
@@ -140,21 +127,20 @@ static clattn_status build_variant(struct attention_op *op, const struct clattn_
 static clattn_status build_merge(struct attention_op *op)
 {
     const size_t single[3] = {1, 1, 1};
-    char options[OPTION_BYTES] = "-cl-std=CL1.2";
-    add_option(options, "OUT_TYPE", op->desc.out_type);
-    add_option(options, "VALUE_DIM", op->desc.value_dim);
-    return build_kernel(op, "attention/merge", options, clattn__attention_bind_merge, single,
+    struct clattn__options options = clattn__options_begin();
+    clattn__option(&options, "OUT_TYPE", op->desc.out_type);
+    clattn__option(&options, "VALUE_DIM", op->desc.value_dim);
+    return build_kernel(op, "attention/merge", &options, clattn__attention_bind_merge, single,
                         &op->merge);
 }
 
 static clattn_status build_weights(struct attention_op *op)
 {
     const size_t single[3] = {1, 1, 1};
-    char options[OPTION_BYTES];
-    write_options(op->base.variant, op->base.params, &op->desc, options);
-    add_option(options, "QUERY_HEADS", op->desc.query_heads);
-    add_option(options, "STAGE", op->desc.weights_stage);
-    return build_kernel(op, "attention/weights", options, clattn__attention_bind, single,
+    struct clattn__options options = options_of(op->base.variant, op->base.params, &op->desc);
+    clattn__option(&options, "QUERY_HEADS", op->desc.query_heads);
+    clattn__option(&options, "STAGE", op->desc.weights_stage);
+    return build_kernel(op, "attention/weights", &options, clattn__attention_bind, single,
                         &op->weights);
 }
 

@@ -55,20 +55,6 @@ static void tiled_geometry(const int *params, const int64_t extent[3], size_t gl
 
 enum { WIDTH, VECTORS, KEYS, WIDE_TILE_K }; /* places in attention/wide's params */
 
-static bool wide_fits(const clattn_device_facts *facts, const void *desc, const int *params,
-                      char reason[CLATTN__REASON_BYTES])
-{
-    (void)desc;
-    (void)params;
-    if (facts->vector_width != 4 && facts->vector_width != 8 && facts->vector_width != 16) {
-        snprintf(reason, CLATTN__REASON_BYTES,
-                 "is for CPUs with float vectors of 4, 8 or 16, the device has %d",
-                 facts->vector_width);
-        return false;
-    }
-    return true;
-}
-
 /* KEYS * VECTORS accumulators, VECTORS queries and a broadcast value fill the registers:
  * 32 of them on AVX-512 and ARM, 16 on AVX2. */
 static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
@@ -97,29 +83,18 @@ static void decode_wide_adapt(const clattn_device_facts *facts, const void *desc
     params[DECODE_WIDTH] = facts->vector_width;
 }
 
-/* One work-item for each cell of the extent, which the caller counts in the variant's own units. */
-static void cell_geometry(const int *params, const int64_t extent[3], size_t global[3],
-                          size_t local[3])
-{
-    (void)params;
-    for (int i = 0; i < 3; i++) {
-        global[i] = (size_t)extent[i];
-        local[i] = 1;
-    }
-}
-
 const struct clattn__variant clattn__attention_variants[] = {
     {.name = "attention/wide",
-     .fits = wide_fits,
+     .fits = clattn__fits_wide,
      .params = {{"WIDTH", 16}, {"VECTORS", 3}, {"KEYS", 8}, {"TILE_K", 128}},
      .adapt = wide_adapt,
      .geometry = wide_geometry},
     {.name = "attention/decode_wide",
      .few_rows = true,
-     .fits = wide_fits,
+     .fits = clattn__fits_wide,
      .params = {{"WIDTH", 16}, {"ROWS", 16}},
      .adapt = decode_wide_adapt,
-     .geometry = cell_geometry},
+     .geometry = clattn__cells},
     {.name = "attention/tiled",
      .fits = tiled_fits,
      .params = {{"TILE_Q", 32}, {"TILE_K", 32}, {"CHUNK", 32}},

@@ -92,11 +92,6 @@ const struct clattn__family clattn__project_family = {
     .usual = usual,
 };
 
-static bool is_float_type(clattn_type type)
-{
-    return type == CLATTN_F32 || type == CLATTN_F16 || type == CLATTN_BF16;
-}
-
 static clattn_status check_desc(const clattn_project_desc *d)
 {
     if (!d) {
@@ -108,11 +103,11 @@ static clattn_status check_desc(const clattn_project_desc *d)
     if (d->out_dim < 1 || d->out_dim > MAX_DIM) {
         return clattn__refuse("project: out_dim is %d, must be 1..%d", d->out_dim, MAX_DIM);
     }
-    if (!is_float_type(d->type)) {
+    if (!clattn__is_float(d->type)) {
         return clattn__refuse("project: type is %s (%d), must be f32, f16 or bf16",
                               clattn_type_name(d->type), (int)d->type);
     }
-    if (!is_float_type(d->out_type)) {
+    if (!clattn__is_float(d->out_type)) {
         return clattn__refuse("project: out_type is %s (%d), must be f32, f16 or bf16",
                               clattn_type_name(d->out_type), (int)d->out_type);
     }

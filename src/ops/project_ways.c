@@ -7,36 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /* ---- Registry ---------------------------------------------------------------- */
 
 /* Every geometry gets the extent {rows, out_dim, batch}. */
-static void plain_geometry(const int *params, const int64_t extent[3], size_t global[3],
-                           size_t local[3])
-{
-    (void)params;
-    for (int i = 0; i < 3; i++) {
-        global[i] = (size_t)extent[i];
-        local[i] = 1;
-    }
-}
-
 enum { WIDTH, VECTORS, TILE, CHUNK, BLOCK }; /* places in gemm/wide's params */
-
-static bool wide_fits(const clattn_device_facts *facts, const void *desc, const int *params,
-                      char reason[CLATTN__REASON_BYTES])
-{
-    (void)desc;
-    (void)params;
-    if (facts->vector_width != 4 && facts->vector_width != 8 && facts->vector_width != 16) {
-        snprintf(reason, CLATTN__REASON_BYTES,
-                 "is for CPUs with float vectors of 4, 8 or 16, the device has %d",
-                 facts->vector_width);
-        return false;
-    }
-    return true;
-}
 
 static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
@@ -48,9 +22,9 @@ static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *
 static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3],
                           size_t local[3])
 {
-    const int64_t cells[3] = {divide_up(extent[1], params[WIDTH] * params[VECTORS]),
-                              divide_up(extent[0], params[BLOCK]), extent[2]};
-    plain_geometry(params, cells, global, local);
+    const int64_t cells[3] = {clattn__divide_up(extent[1], params[WIDTH] * params[VECTORS]),
+                              clattn__divide_up(extent[0], params[BLOCK]), extent[2]};
+    clattn__cells(params, cells, global, local);
 }
 
 static void gemv_adapt(const clattn_device_facts *facts, const void *desc, int *params)
@@ -62,24 +36,24 @@ static void gemv_adapt(const clattn_device_facts *facts, const void *desc, int *
 static void gemv_geometry(const int *params, const int64_t extent[3], size_t global[3],
                           size_t local[3])
 {
-    const int64_t cells[3] = {divide_up(extent[1], params[WIDTH]), 1, extent[2]};
-    plain_geometry(params, cells, global, local);
+    const int64_t cells[3] = {clattn__divide_up(extent[1], params[WIDTH]), 1, extent[2]};
+    clattn__cells(params, cells, global, local);
 }
 
 const struct clattn__variant clattn__project_registry[] = {
     {.name = "gemm/wide",
-     .fits = wide_fits,
+     .fits = clattn__fits_wide,
      .params = {{"WIDTH", 16}, {"VECTORS", 3}, {"TILE", 8}, {"CHUNK", 512}, {"BLOCK", 128}},
      .adapt = wide_adapt,
      .geometry = wide_geometry},
     {.name = "gemm/gemv_wide",
      .few_rows = true,
-     .fits = wide_fits,
+     .fits = clattn__fits_wide,
      .params = {{"WIDTH", 16}, {"ROWS", 8}},
      .adapt = gemv_adapt,
      .geometry = gemv_geometry},
     {.name = "gemm/clblast", .library = true},
-    {.name = "gemm/plain", .geometry = plain_geometry},
+    {.name = "gemm/plain", .geometry = clattn__cells},
     {0},
 };
 
@@ -99,31 +73,17 @@ static struct clattn__binding bind_product(cl_kernel kernel, const clattn_projec
     return binding;
 }
 
-enum { OPTION_BYTES = 256 };
-
-static void write_options(const struct clattn__variant *variant, const int *params,
-                          const clattn_project_desc *d, char options[OPTION_BYTES])
-{
-    int used =
-        snprintf(options, OPTION_BYTES, "-cl-std=CL1.2 -DTYPE=%d -DOUT_TYPE=%d -DWITH_BIAS=%d",
-                 d->type, d->out_type, d->bias);
-    for (int i = 0; i < CLATTN__MAX_PARAMS && variant->params[i].name; i++) {
-        used += snprintf(options + used, OPTION_BYTES - (size_t)used, " -D%s=%d",
-                         variant->params[i].name, params[i]);
-    }
-}
-
 static clattn_status build_product(struct project_op *op, const struct clattn__variant *variant,
                                    const int *params, cl_kernel *kernel)
 {
     const struct project_problem nothing = {0};
     const size_t single[3] = {1, 1, 1};
-    char options[OPTION_BYTES], file[64], name[64];
-    snprintf(file, sizeof file, "%s.cl", variant->name);
-    snprintf(name, sizeof name, "%s", variant->name);
-    *strchr(name, '/') = '_';
-    write_options(variant, params, &op->desc, options);
-    TRY(clattn__kernel_create(op->base.context, file, name, options, kernel));
+    struct clattn__options options = clattn__options_begin();
+    clattn__option(&options, "TYPE", op->desc.type);
+    clattn__option(&options, "OUT_TYPE", op->desc.out_type);
+    clattn__option(&options, "WITH_BIAS", op->desc.bias);
+    clattn__options_of(&options, variant, params);
+    TRY(clattn__build_kernel(op->base.context, variant->name, &options, kernel));
     const clattn_project_desc none = {0};
     const struct clattn__binding binding = bind_product(*kernel, &none, &nothing);
     return clattn__first_launch(op->base.context, &binding, single);
@@ -168,12 +128,12 @@ static clattn_status build_packed(struct project_op *op, const struct clattn__va
     const clattn_project_desc none = {0};
     const struct clattn__view nothing = {0};
     const size_t single[3] = {1, 1, 1};
-    char options[OPTION_BYTES];
+    struct clattn__options options = clattn__options_begin();
     TRY(build_product(op, variant, params, kernel));
-    snprintf(options, sizeof options, "-cl-std=CL1.2 -DTYPE=%d -DWIDTH=%d -DVECTORS=%d",
-             op->desc.type, params[WIDTH], params[VECTORS]);
-    TRY(clattn__kernel_create(op->base.context, "gemm/pack_wide.cl", "gemm_pack_wide", options,
-                              &op->pack));
+    clattn__option(&options, "TYPE", op->desc.type);
+    clattn__option(&options, "WIDTH", params[WIDTH]);
+    clattn__option(&options, "VECTORS", params[VECTORS]);
+    TRY(clattn__build_kernel(op->base.context, "gemm/pack_wide", &options, &op->pack));
     const struct clattn__binding binding = bind_pack(op->pack, &none, &nothing, &nothing);
     return clattn__first_launch(op->base.context, &binding, single);
 }
@@ -182,7 +142,7 @@ static clattn_status build_packed(struct project_op *op, const struct clattn__va
 static struct clattn__view packed_view(const struct project_op *op, const int *params, cl_mem mem)
 {
     const int64_t panel = (int64_t)params[WIDTH] * params[VECTORS];
-    const int64_t size[4] = {1, divide_up(op->desc.out_dim, panel), op->desc.in_dim, panel};
+    const int64_t size[4] = {1, clattn__divide_up(op->desc.out_dim, panel), op->desc.in_dim, panel};
     return clattn__dense_view(mem, 0, size, op->desc.type);
 }
 
@@ -190,8 +150,9 @@ static clattn_status pack(const struct project_op *op, const int *params, cl_com
                           const struct clattn__view *weight, const struct clattn__view *packed)
 {
     enum { COLUMNS = 256 }; /* as in kernels/gemm/pack_wide.cl */
-    const size_t global[3] = {(size_t)divide_up(op->desc.out_dim, params[WIDTH] * params[VECTORS]),
-                              (size_t)divide_up(op->desc.in_dim, COLUMNS), 1};
+    const size_t global[3] = {
+        (size_t)clattn__divide_up(op->desc.out_dim, params[WIDTH] * params[VECTORS]),
+        (size_t)clattn__divide_up(op->desc.in_dim, COLUMNS), 1};
     const size_t local[3] = {1, 1, 1};
     const struct clattn__binding binding = bind_pack(op->pack, &op->desc, weight, packed);
     return clattn__launch(&binding, queue, global, local);
@@ -255,13 +216,14 @@ static struct clattn__binding bind_convert(cl_kernel kernel, const struct clattn
 static clattn_status build_convert(struct project_op *op, clattn_type from, clattn_type to,
                                    bool bias, clattn_type bias_type, cl_kernel *out)
 {
-    char options[OPTION_BYTES];
+    struct clattn__options options = clattn__options_begin();
     const size_t single[3] = {1, 1, 1};
     const struct clattn__view none = {0};
-    snprintf(options, sizeof options,
-             "-cl-std=CL1.2 -DTYPE=%d -DOUT_TYPE=%d -DWITH_BIAS=%d -DBIAS_TYPE=%d", from, to, bias,
-             bias_type);
-    TRY(clattn__kernel_create(op->base.context, "gemm/convert.cl", "gemm_convert", options, out));
+    clattn__option(&options, "TYPE", from);
+    clattn__option(&options, "OUT_TYPE", to);
+    clattn__option(&options, "WITH_BIAS", bias);
+    clattn__option(&options, "BIAS_TYPE", bias_type);
+    TRY(clattn__build_kernel(op->base.context, "gemm/convert", &options, out));
     const struct clattn__binding binding = bind_convert(*out, &none, &none, &none, 0, 0);
     return clattn__first_launch(op->base.context, &binding, single);
 }
