@@ -1,6 +1,6 @@
 /* Attention cases. */
 #include "check.h"
-#include "rng.h"
+#include "random.h"
 
 #include "../ref/ref.h"
 
@@ -311,7 +311,7 @@ static bool upload(const struct check *check, struct run *run)
     return true;
 }
 
-void check_attention(const struct check *check, const struct test_case *c, const char *kernel,
+static void run_case(const struct check *check, const struct test_case *c, const char *kernel,
                      struct check_result *result)
 {
     struct run *run = calloc(1, sizeof *run);
@@ -341,3 +341,17 @@ void check_attention(const struct check *check, const struct test_case *c, const
     free(e.weights);
     free(run);
 }
+
+clattn_status check_attention_variants(clattn_context *context, const struct test_case *c,
+                                       clattn_variant_report *report, void *user)
+{
+    const clattn_attention_desc desc = {.head_dim = c->head_dim, .query_heads = c->heads};
+    return clattn_attention_variants(context, &desc, report, user);
+}
+
+const struct check_op check_attention = {
+    .name = "attention",
+    .run = run_case,
+    .variants = check_attention_variants,
+    .random = random_attention,
+};

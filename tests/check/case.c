@@ -1,60 +1,39 @@
-#include "case.h"
+#include "check.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, INTEGER, SEED, REAL, TYPE, TEXT, LAYOUT };
-
-#define TEXT_ROW(name, field)                                                                      \
-    {                                                                                              \
-        name, TEXT, offsetof(struct test_case, field), sizeof((struct test_case *)0)->field        \
-    }
-#define ROW(name, kind, field)                                                                     \
-    {                                                                                              \
-        name, kind, offsetof(struct test_case, field), 0                                           \
-    }
-
-static const struct row {
-    const char *name;
-    enum kind kind;
-    size_t offset, bytes;
-} rows[] = {
-    ROW("--batch", INTEGER, batch),
-    ROW("--heads", INTEGER, heads),
-    ROW("--kv-heads", INTEGER, kv_heads),
-    ROW("--nq", INTEGER, n_q),
-    ROW("--nk", INTEGER, n_k),
-    ROW("--head-dim", INTEGER, head_dim),
-    ROW("--value-dim", INTEGER, value_dim),
-    ROW("--rows", INTEGER, rows),
-    ROW("--in", INTEGER, in_dim),
-    ROW("--out", INTEGER, out_dim),
-    ROW("--context", INTEGER, context_dim),
-    ROW("--type", TYPE, type),
-    ROW("--out-type", TYPE, out_type),
-    ROW("--causal", FLAG, causal),
-    TEXT_ROW("--offset", offset),
-    TEXT_ROW("--window", window),
-    ROW("--scale", REAL, scale),
-    ROW("--softcap", REAL, softcap),
-    TEXT_ROW("--bias", bias),
-    ROW("--bias-type", TYPE, bias_type),
-    TEXT_ROW("--mask", mask),
-    TEXT_ROW("--alibi", alibi),
-    ROW("--sinks", FLAG, sinks),
-    TEXT_ROW("--kv-length", kv_length),
-    ROW("--lse", FLAG, lse),
-    TEXT_ROW("--weights", weights),
-    ROW("--layout", LAYOUT, layout),
-    ROW("--nan", FLAG, nan),
-    ROW("--extreme", FLAG, extreme),
-    ROW("--fused", FLAG, fused),
-    ROW("--no-out", FLAG, no_out),
-    ROW("--with-bias", FLAG, project_bias),
-    ROW("--seed", SEED, seed),
-    TEXT_ROW("--kernel", kernel),
+static const struct case_option shared[] = {
+    CASE_OPTION("--batch", CASE_INTEGER, batch),
+    CASE_OPTION("--heads", CASE_INTEGER, heads),
+    CASE_OPTION("--kv-heads", CASE_INTEGER, kv_heads),
+    CASE_OPTION("--nq", CASE_INTEGER, n_q),
+    CASE_OPTION("--nk", CASE_INTEGER, n_k),
+    CASE_OPTION("--head-dim", CASE_INTEGER, head_dim),
+    CASE_OPTION("--value-dim", CASE_INTEGER, value_dim),
+    CASE_OPTION("--rows", CASE_INTEGER, rows),
+    CASE_OPTION("--type", CASE_TYPE, type),
+    CASE_OPTION("--out-type", CASE_TYPE, out_type),
+    CASE_OPTION("--causal", CASE_FLAG, causal),
+    CASE_OPTION("--offset", CASE_TEXT, offset),
+    CASE_OPTION("--window", CASE_TEXT, window),
+    CASE_OPTION("--scale", CASE_REAL, scale),
+    CASE_OPTION("--softcap", CASE_REAL, softcap),
+    CASE_OPTION("--bias", CASE_TEXT, bias),
+    CASE_OPTION("--bias-type", CASE_TYPE, bias_type),
+    CASE_OPTION("--mask", CASE_TEXT, mask),
+    CASE_OPTION("--alibi", CASE_TEXT, alibi),
+    CASE_OPTION("--sinks", CASE_FLAG, sinks),
+    CASE_OPTION("--kv-length", CASE_TEXT, kv_length),
+    CASE_OPTION("--lse", CASE_FLAG, lse),
+    CASE_OPTION("--weights", CASE_TEXT, weights),
+    CASE_OPTION("--layout", CASE_LAYOUT, layout),
+    CASE_OPTION("--nan", CASE_FLAG, nan),
+    CASE_OPTION("--extreme", CASE_FLAG, extreme),
+    CASE_OPTION("--seed", CASE_SEED, seed),
+    CASE_OPTION("--kernel", CASE_TEXT, kernel),
+    {0},
 };
 
 static bool choose(const char *text, const char *const *names, int *out)
@@ -68,25 +47,27 @@ static bool choose(const char *text, const char *const *names, int *out)
     return false;
 }
 
-static bool read_value(const struct row *row, const char *text, void *to)
+static bool read_value(const struct case_option *option, const char *text, void *to)
 {
     static const char *const types[] = {"f32", "f16", "bf16", NULL};
     static const char *const layouts[] = {"bnhd", "bhnd", "gaps", NULL};
     char *end = NULL;
     int choice = 0;
-    switch (row->kind) {
-    case FLAG: *(bool *)to = true; return true;
-    case INTEGER: *(int32_t *)to = (int32_t)strtol(text, &end, 10); return end != text && !*end;
-    case SEED: *(uint64_t *)to = strtoull(text, &end, 10); return end != text && !*end;
-    case REAL: *(float *)to = strtof(text, &end); return end != text && !*end;
-    case TEXT: return (size_t)snprintf(to, row->bytes, "%s", text) < row->bytes;
-    case TYPE:
+    switch (option->kind) {
+    case CASE_FLAG: *(bool *)to = true; return true;
+    case CASE_INTEGER:
+        *(int32_t *)to = (int32_t)strtol(text, &end, 10);
+        return end != text && !*end;
+    case CASE_SEED: *(uint64_t *)to = strtoull(text, &end, 10); return end != text && !*end;
+    case CASE_REAL: *(float *)to = strtof(text, &end); return end != text && !*end;
+    case CASE_TEXT: return (size_t)snprintf(to, option->bytes, "%s", text) < option->bytes;
+    case CASE_TYPE:
         if (choose(text, types, &choice)) {
             *(clattn_type *)to = (clattn_type)choice;
             return true;
         }
         return false;
-    case LAYOUT:
+    case CASE_LAYOUT:
         if (choose(text, layouts, &choice)) {
             *(enum layout *)to = (enum layout)choice;
             return true;
@@ -96,29 +77,38 @@ static bool read_value(const struct row *row, const char *text, void *to)
     return false;
 }
 
+static const struct case_option *find(const struct case_option *options, const char *name)
+{
+    for (; options && options->name; options++) {
+        if (!strcmp(options->name, name)) {
+            return options;
+        }
+    }
+    return NULL;
+}
+
 static bool read_words(char *text, struct test_case *out, char *why, size_t why_bytes)
 {
+    const struct check_op *op = check_op_named(out->op);
     bool out_type_given = false;
     char *save = NULL;
     for (char *word = strtok_r(text, " \t\r\n", &save); word;
          word = strtok_r(NULL, " \t\r\n", &save)) {
-        size_t i = 0;
         char *value = strchr(word, '=');
         if (value) {
             *value++ = '\0';
         }
-        while (i < sizeof rows / sizeof *rows && strcmp(rows[i].name, word)) {
-            i++;
-        }
-        if (i == sizeof rows / sizeof *rows) {
+        const struct case_option *option = op ? find(op->options, word) : NULL;
+        option = option ? option : find(shared, word);
+        if (!option) {
             snprintf(why, why_bytes, "unknown word '%s' in a case", word);
             return false;
         }
-        if (rows[i].kind != FLAG && !value) {
+        if (option->kind != CASE_FLAG && !value) {
             value = strtok_r(NULL, " \t\r\n", &save);
         }
-        if ((rows[i].kind != FLAG && !value) ||
-            !read_value(&rows[i], value, (char *)out + rows[i].offset)) {
+        if ((option->kind != CASE_FLAG && !value) ||
+            !read_value(option, value, (char *)out + option->offset)) {
             snprintf(why, why_bytes, "%s: bad or missing value '%s' in a case", word,
                      value ? value : "");
             return false;

@@ -3,6 +3,7 @@
 #define CHECK_CHECK_H
 
 #include "case.h"
+#include "rng.h"
 
 struct check {
     clattn_context *context;
@@ -18,6 +19,30 @@ struct check_result {
     double worst;     /* largest error as a share of what is allowed */
 };
 
+/* What is particular to an op; its file defines one. */
+struct check_op {
+    const char *name;
+    const struct case_option *options; /* of its own, until a name is NULL; or NULL */
+    void (*run)(const struct check *check, const struct test_case *c, const char *kernel,
+                struct check_result *result);
+    /* Reports every kernel of the op. */
+    clattn_status (*variants)(clattn_context *context, const struct test_case *c,
+                              clattn_variant_report *report, void *user);
+    /* Adds the words of a random case to a line: any option in any combination. */
+    void (*random)(struct rng *rng, char *line, size_t bytes);
+};
+
+extern const struct check_op check_attention, check_project, check_mha;
+
+/* The ops that have cases, until NULL. */
+extern const struct check_op *const check_ops[];
+
+/* NULL if there is none of that name. */
+const struct check_op *check_op_named(const char *name);
+
+/* Their names, "attention, project, ..."; returns text. */
+const char *check_op_names(char *text, size_t bytes);
+
 /* Runs the case with one variant; "" or NULL = the best that fits. */
 void check_run(const struct check *check, const struct test_case *c, const char *kernel,
                struct check_result *result);
@@ -28,9 +53,6 @@ void check_variants(const struct check *check, const struct test_case *c,
 
 /* A random case of the op as a line, the same for the same seed. */
 void check_random_line(const char *op, uint64_t seed, char *line, size_t bytes);
-
-/* The ops that have cases, until NULL. */
-extern const char *const check_ops[];
 
 /* The case files: "smoke", "ci", "full"; each holds lines.  NULL if there is none of that name. */
 const char *check_cases(const char *tier);
@@ -51,12 +73,8 @@ void check_fail(struct check_result *result, const char *format, ...);
 /* What an allocation or an OpenCL call of the test itself did. */
 bool check_step(struct check_result *result, bool ok, const char *what);
 
-struct clattn_op;
-void check_attention(const struct check *check, const struct test_case *c, const char *kernel,
-                     struct check_result *result);
-void check_project(const struct check *check, const struct test_case *c, const char *kernel,
-                   struct check_result *result);
-void check_mha(const struct check *check, const struct test_case *c, const char *kernel,
-               struct check_result *result);
+/* clattn_attention_variants of the case's descriptor. */
+clattn_status check_attention_variants(clattn_context *context, const struct test_case *c,
+                                       clattn_variant_report *report, void *user);
 
 #endif /* CHECK_CHECK_H */
