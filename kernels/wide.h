@@ -14,6 +14,11 @@ typedef JOIN(int, WIDTH) vint;
 typedef JOIN(uint, WIDTH) vuint;
 typedef JOIN(ushort, WIDTH) vushort;
 
+/* In memory, at any element: PoCL 3.1 makes four stores of a vstore16 of floats, sixteen of one of
+ * halves. */
+typedef vfloat vfloat_anywhere __attribute__((aligned(4)));
+typedef vushort vushort_anywhere __attribute__((aligned(2)));
+
 __constant int lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 static inline vint lanes(void)
@@ -26,14 +31,14 @@ static inline vint lanes(void)
 static inline vfloat load_wide(const int type, __global const void *values, const long index)
 {
     if (type == F16) {
-        const vushort bits = JOIN(vload, WIDTH)(0, (__global const ushort *)values + index);
+        const vushort bits = *(__global const vushort_anywhere *)((__global const ushort *)values + index);
         return JOIN(vload_half, WIDTH)(0, (const half *)&bits);
     }
     if (type == BF16) {
-        const vushort bits = JOIN(vload, WIDTH)(0, (__global const ushort *)values + index);
+        const vushort bits = *(__global const vushort_anywhere *)((__global const ushort *)values + index);
         return JOIN(as_float, WIDTH)(JOIN(convert_uint, WIDTH)(bits) << 16);
     }
-    return JOIN(vload, WIDTH)(0, (__global const float *)values + index);
+    return *(__global const vfloat_anywhere *)((__global const float *)values + index);
 }
 
 static inline void store_wide(const int type, __global void *values, const long index, const vfloat value)
@@ -41,16 +46,16 @@ static inline void store_wide(const int type, __global void *values, const long 
     if (type == F16) {
         vushort bits;
         JOIN(JOIN(vstore_half, WIDTH), _rte)(value, 0, (half *)&bits);
-        JOIN(vstore, WIDTH)(bits, 0, (__global ushort *)values + index);
+        *(__global vushort_anywhere *)((__global ushort *)values + index) = bits;
     } else if (type == BF16) {
         const vuint bits = JOIN(as_uint, WIDTH)(value);
         const vuint rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
         const vuint quiet = bits >> 16 | 64;
         const vint nan = isnan(value);
-        JOIN(vstore, WIDTH)(JOIN(convert_ushort, WIDTH)(nan ? quiet : rounded), 0,
-                            (__global ushort *)values + index);
+        *(__global vushort_anywhere *)((__global ushort *)values + index) =
+            JOIN(convert_ushort, WIDTH)(nan ? quiet : rounded);
     } else {
-        JOIN(vstore, WIDTH)(value, 0, (__global float *)values + index);
+        *(__global vfloat_anywhere *)((__global float *)values + index) = value;
     }
 }
 

@@ -216,8 +216,10 @@ static void warm_visit(void *user, const void *desc)
 clattn_status clattn_context_warm(clattn_context *context,
                                   void (*report)(void *user, const clattn_build *build), void *user)
 {
-    static const struct clattn__family *const families[] = {&clattn__attention_family,
-                                                            &clattn__project_family};
+    static const struct clattn__family *const families[] = {
+        &clattn__attention_family, &clattn__project_family,    &clattn__norm_family,
+        &clattn__rope_family,      &clattn__activation_family, &clattn__embed_family,
+        &clattn__softmax_family,   &clattn__topk_family};
     if (!context) {
         return clattn__refuse("warm: context is NULL");
     }

@@ -36,10 +36,17 @@ struct clattn__family {
     /* Calls visit for each descriptor that clattn_context_warm should build; stops when it fails.
      */
     void (*usual)(void (*visit)(void *user, const void *desc), void *user);
+    const void *own; /* for build, what ops of one kind do not share: ops/simple.h */
 };
 
 extern const struct clattn__family clattn__attention_family;
 extern const struct clattn__family clattn__project_family;
+extern const struct clattn__family clattn__norm_family;
+extern const struct clattn__family clattn__rope_family;
+extern const struct clattn__family clattn__activation_family;
+extern const struct clattn__family clattn__embed_family;
+extern const struct clattn__family clattn__softmax_family;
+extern const struct clattn__family clattn__topk_family;
 
 /* Makes an op of the first variant that fits and builds.  kernel forces one by name. */
 clattn_status clattn__op_create(clattn_context *context, const struct clattn__family *family,

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { MAX_BUILDS = 64 };
+enum { MAX_BUILDS = 128 };
 
 static struct {
     char kernel[MAX_BUILDS][160];

@@ -61,7 +61,7 @@ typedef struct tally {
     double worst;
 } tally;
 
-enum { MAX_TALLIES = 32 };
+enum { MAX_TALLIES = 64 };
 
 typedef struct run {
     const check_options *options;

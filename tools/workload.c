@@ -60,6 +60,9 @@ static void fill_values(const operand *o, void *to, uint64_t seed)
         const int64_t heads = o->size[2], h = (int64_t)n % heads;
         ((float *)to)[n] = (float)exp2(-8.0 * (double)(h + 1) / (double)heads);
     }
+    for (size_t n = 0; n < count && o->fill == FILL_BELOW; n++) {
+        ((int32_t *)to)[n] = (int32_t)rng_below(&rng, o->divide);
+    }
     for (size_t n = 0; n < count && o->fill == FILL_NUMBERS; n++) {
         ((int32_t *)to)[n] = (int32_t)case_number(o->numbers, (int64_t)n);
     }
@@ -152,7 +155,7 @@ static bool make_operands(workload *w, const session *s, reason *why)
         if (!make_buffer(o, s, seed, why)) {
             return false;
         }
-        w->bytes += (double)operand_bytes(o);
+        w->bytes += o->touched > 0 ? o->touched : (double)operand_bytes(o);
     }
     return true;
 }
@@ -178,7 +181,7 @@ bool workload_make_op(workload *w, const session *s, reason *why)
     }
     w->create_ms = now_ms() - start;
     w->kind->bind(w);
-    const size_t bytes = w->kind->scratch(w);
+    const size_t bytes = w->kind->scratch ? w->kind->scratch(w) : 0;
     cl_int code = CL_SUCCESS;
     if (bytes) {
         w->scratch =
@@ -197,6 +200,10 @@ bool workload_open(workload *w, const session *s, const struct test_case *c, con
         if (strcmp(kinds[i]->name, c->op) == 0) {
             w->kind = kinds[i];
         }
+    }
+    const struct check_op *op = check_op_named(c->op);
+    if (!w->kind && op && op->trial) {
+        w->kind = &trial_workload_kind;
     }
     if (!w->kind) {
         return refuse(why, "there is no operation '%s'", c->op);
@@ -268,9 +275,12 @@ void workload_title(const struct test_case *c, char *out, size_t bytes)
     } words[] = {{c->causal, "causal"},  {c->bias[0], "bias"},         {c->mask[0], "mask"},
                  {c->alibi[0], "alibi"}, {c->sinks, "sinks"},          {c->kv_length[0], "lengths"},
                  {c->lse, "lse"},        {c->softcap != 0, "softcap"}, {c->weights[0], "weights"}};
+    const struct check_op *op = check_op_named(c->op);
+    char sizes[80];
     add(&t, "%s", c->op);
-    if (strcmp(c->op, "project") == 0) {
-        add(&t, " %d x %d -> %d", c->batch * c->rows, c->in_dim, c->out_dim);
+    if (op && op->trial && op != &check_mha) {
+        trial_title(op->trial, c, sizes, sizeof sizes);
+        add(&t, " %s", sizes);
     } else {
         add_attention(&t, c);
     }

@@ -6,15 +6,17 @@
 #include "case.h"
 #include "message.h"
 #include "session.h"
+#include "trial.h"
 
 enum { WORKLOAD_OPERANDS = 16 };
 
 typedef enum operand_fill {
-    FILL_OUTPUT, /* not written */
-    FILL_NORMAL, /* normally distributed, divided by the root of divide */
-    FILL_MASK,   /* three of four visible */
-    FILL_SLOPES, /* ALiBi's powers of two */
-    FILL_NUMBERS /* from a list in the case, by batch entry */
+    FILL_OUTPUT,  /* not written */
+    FILL_NORMAL,  /* normally distributed, divided by the root of divide */
+    FILL_MASK,    /* three of four visible */
+    FILL_SLOPES,  /* ALiBi's powers of two */
+    FILL_NUMBERS, /* from a list in the case, by batch entry */
+    FILL_BELOW    /* whole numbers below divide */
 } operand_fill;
 
 typedef struct operand {
@@ -24,6 +26,7 @@ typedef struct operand {
     clattn_type type;
     int64_t size[4];
     int64_t divide;      /* FILL_NORMAL: 0 or 1 = nothing */
+    double touched;      /* bytes that a run reads and writes; 0 = its size, once */
     const char *numbers; /* FILL_NUMBERS */
     clattn_tensor view;
 } operand;
@@ -38,7 +41,7 @@ typedef struct workload_kind {
     clattn_status (*create)(workload *w, clattn_context *context, const char *kernel);
     /* Puts the operands' views and the scratch into args. */
     void (*bind)(workload *w);
-    size_t (*scratch)(const workload *w);
+    size_t (*scratch)(const workload *w); /* NULL = none */
     clattn_status (*run)(const workload *w, cl_command_queue queue);
 } workload_kind;
 
@@ -50,6 +53,7 @@ struct workload {
         clattn_attention_args attention;
         clattn_project_args project;
         clattn_mha_args mha;
+        struct trial trial; /* of the ops that check describes for us */
     } args;
     clattn_op *op;
     cl_mem scratch;
@@ -59,7 +63,7 @@ struct workload {
 };
 
 /* The kinds there are. */
-extern const workload_kind attention_kind, project_kind, mha_kind;
+extern const workload_kind attention_kind, project_kind, mha_kind, trial_workload_kind;
 
 /* kernel: a variant's name instead of the case's own; NULL = that, or the best that fits.  False
  * with the reason if the device has no room or no kernel for it; nothing is left to close then. */

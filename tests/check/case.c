@@ -13,6 +13,7 @@ static const struct case_option shared[] = {
     CASE_OPTION("--head-dim", CASE_INTEGER, head_dim),
     CASE_OPTION("--value-dim", CASE_INTEGER, value_dim),
     CASE_OPTION("--rows", CASE_INTEGER, rows),
+    CASE_OPTION("--columns", CASE_INTEGER, columns),
     CASE_OPTION("--type", CASE_TYPE, type),
     CASE_OPTION("--out-type", CASE_TYPE, out_type),
     CASE_OPTION("--causal", CASE_FLAG, causal),
@@ -129,6 +130,7 @@ bool case_parse(const char *line, const char *op, struct test_case *out, char *w
                                        .n_k = 1,
                                        .head_dim = 16,
                                        .rows = 1,
+                                       .columns = 16,
                                        .in_dim = 16,
                                        .out_dim = 16,
                                        .seed = 1};

@@ -7,6 +7,7 @@
 #ifndef CHECK_CASE_H
 #define CHECK_CASE_H
 
+#include "block_case.h"
 #include "buffer.h"
 
 #include <stddef.h>
@@ -17,7 +18,7 @@ struct test_case {
     char op[32];
     int32_t batch, heads, kv_heads, n_q, n_k, head_dim, value_dim; /* kv_heads 0 = heads, value_dim
                                                                       0 = head_dim */
-    int32_t rows, in_dim, out_dim, context_dim;                    /* of projections and layers */
+    int32_t rows, columns, in_dim, out_dim, context_dim;           /* of other ops */
     clattn_type type, out_type;
     bool causal;
     char offset[64]; /* "" bottom-right, "top-left", or numbers per batch entry: "3,-1" */
@@ -38,6 +39,14 @@ struct test_case {
     bool extreme;                /* finite biases down to -FLT_MAX, large scores */
     bool fused, no_bias, no_out; /* layers */
     bool project_bias;
+    union { /* by op */
+        struct norm_case norm;
+        struct rope_case rope;
+        struct activation_case activation;
+        struct embed_case embed;
+        struct softmax_case softmax;
+        struct topk_case topk;
+    } own;
     uint64_t seed;
     char kernel[64]; /* forced variant; "" = every one that fits */
 };

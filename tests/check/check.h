@@ -19,10 +19,13 @@ struct check_result {
     double worst;     /* largest error as a share of what is allowed */
 };
 
+struct trial_kind;
+
 /* What is particular to an op; its file defines one. */
 struct check_op {
     const char *name;
     const struct case_option *options; /* of its own, until a name is NULL; or NULL */
+    const struct trial_kind *trial;    /* how a case runs; NULL = by run */
     void (*run)(const struct check *check, const struct test_case *c, const char *kernel,
                 struct check_result *result);
     /* Reports every kernel of the op. */
@@ -32,7 +35,8 @@ struct check_op {
     void (*random)(struct rng *rng, char *line, size_t bytes);
 };
 
-extern const struct check_op check_attention, check_project, check_mha;
+extern const struct check_op check_attention, check_project, check_mha, check_norm, check_rope,
+    check_activation, check_embed, check_softmax, check_topk;
 
 /* The ops that have cases, until NULL. */
 extern const struct check_op *const check_ops[];

@@ -180,12 +180,7 @@ static clattn_status run(const struct trial *t, const clattn_op *op, cl_command_
     return clattn_mha_run(op, queue, &args, NULL);
 }
 
-static void run_case(const struct check *check, const struct test_case *c, const char *kernel,
-                     struct check_result *result)
-{
-    static const struct trial_kind kind = {describe, fill, expect, create, run};
-    trial_run(&kind, check, c, kernel, result);
-}
+static const struct trial_kind trial = {describe, fill, expect, create, run};
 
 static void random_words(struct rng *rng, char *line, size_t bytes)
 {
@@ -218,5 +213,8 @@ static const struct case_option options[] = {
 };
 
 /* A layer is run with each variant of its attention. */
-const struct check_op check_mha = {"mha", options, run_case, check_attention_variants,
-                                   random_words};
+const struct check_op check_mha = {.name = "mha",
+                                   .options = options,
+                                   .trial = &trial,
+                                   .variants = check_attention_variants,
+                                   .random = random_words};

@@ -61,12 +61,7 @@ static clattn_status run(const struct trial *t, const clattn_op *op, cl_command_
     return clattn_project_run(op, queue, &args, NULL);
 }
 
-static void run_case(const struct check *check, const struct test_case *c, const char *kernel,
-                     struct check_result *result)
-{
-    static const struct trial_kind kind = {describe, fill, expect, create, run};
-    trial_run(&kind, check, c, kernel, result);
-}
+static const struct trial_kind trial = {describe, fill, expect, create, run};
 
 static clattn_status variants(clattn_context *context, const struct test_case *c,
                               clattn_variant_report *report, void *user)
@@ -92,4 +87,8 @@ static const struct case_option options[] = {
     {0},
 };
 
-const struct check_op check_project = {"project", options, run_case, variants, random_words};
+const struct check_op check_project = {.name = "project",
+                                       .options = options,
+                                       .trial = &trial,
+                                       .variants = variants,
+                                       .random = random_words};

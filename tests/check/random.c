@@ -26,6 +26,8 @@ const char *random_layout(struct rng *rng)
     return PICK(rng, layouts);
 }
 
+bool random_one_of(struct rng *rng, int64_t n) { return rng_below(rng, n) == 0; }
+
 void random_attention(struct rng *rng, char *line, size_t bytes)
 {
     static const int dims[] = {1, 3, 8, 16, 31, 40, 64, 72, 80, 96, 128, 200},
@@ -35,45 +37,43 @@ void random_attention(struct rng *rng, char *line, size_t bytes)
     const int batch = (int)rng_below(rng, 3) + 1, kv = (int)rng_below(rng, 3) + 1;
     const int n_q = (int)rng_below(rng, 5) == 0 ? 1 : (int)rng_below(rng, 90) + 1;
     const int n_k = (int)rng_below(rng, 150) + 1;
-#define CHANCE(n) (rng_below(rng, n) == 0)
     random_add(line, bytes, " --batch %d --heads %d --kv-heads %d --nq %d --nk %d --head-dim %d",
                batch, kv * PICK(rng, groups), kv, n_q, n_k, PICK(rng, dims));
     random_add(line, bytes, " --layout %s --type %s", random_layout(rng), random_type(rng));
-    if (CHANCE(3))
+    if (random_one_of(rng, 3))
         random_add(line, bytes, " --value-dim %d", PICK(rng, dims));
-    if (CHANCE(4))
+    if (random_one_of(rng, 4))
         random_add(line, bytes, " --out-type %s", random_type(rng));
-    if (CHANCE(2))
+    if (random_one_of(rng, 2))
         random_add(line, bytes, " --causal");
-    if (CHANCE(4))
+    if (random_one_of(rng, 4))
         random_add(line, bytes, " --offset top-left");
-    else if (CHANCE(4))
+    else if (random_one_of(rng, 4))
         random_add(line, bytes, " --offset %d,%d", (int)rng_below(rng, 60) - 30,
                    (int)rng_below(rng, 60));
-    if (CHANCE(4))
+    if (random_one_of(rng, 4))
         random_add(line, bytes, " --window %d,%d", (int)rng_below(rng, 40) - 1,
                    (int)rng_below(rng, 40) - 1);
-    if (CHANCE(4))
+    if (random_one_of(rng, 4))
         random_add(line, bytes, " --softcap %d", (int)rng_below(rng, 30) + 1);
-    if (CHANCE(5))
+    if (random_one_of(rng, 5))
         random_add(line, bytes, " --scale 0.3");
-    if (CHANCE(3))
+    if (random_one_of(rng, 3))
         random_add(line, bytes, " --bias %s --bias-type %s", PICK(rng, axes), random_type(rng));
-    if (CHANCE(3))
+    if (random_one_of(rng, 3))
         random_add(line, bytes, " --mask %s", PICK(rng, axes));
-    if (CHANCE(5))
-        random_add(line, bytes, " --alibi %s", CHANCE(2) ? "h" : "bh");
-    if (CHANCE(5))
+    if (random_one_of(rng, 5))
+        random_add(line, bytes, " --alibi %s", random_one_of(rng, 2) ? "h" : "bh");
+    if (random_one_of(rng, 5))
         random_add(line, bytes, " --sinks");
-    if (CHANCE(3))
+    if (random_one_of(rng, 3))
         random_add(line, bytes, " --kv-length %d,%d", (int)rng_below(rng, n_k + 1),
                    (int)rng_below(rng, n_k + 1));
-    if (CHANCE(2))
+    if (random_one_of(rng, 2))
         random_add(line, bytes, " --lse");
-    if (CHANCE(5))
+    if (random_one_of(rng, 5))
         random_add(line, bytes, " --weights %s", PICK(rng, stages));
-    if (CHANCE(6))
+    if (random_one_of(rng, 6))
         random_add(line, bytes, " --nan");
     random_add(line, bytes, " --seed %d", (int)rng_below(rng, 1000000));
-#undef CHANCE
 }

@@ -4,6 +4,7 @@
 
 #include "rng.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Appends to a line. */
@@ -14,6 +15,9 @@ void random_add(char *line, size_t bytes, const char *format, ...);
 /* "f32", "f16" or "bf16"; "bnhd", "bhnd" or "gaps" */
 const char *random_type(struct rng *rng);
 const char *random_layout(struct rng *rng);
+
+/* True once in n times. */
+bool random_one_of(struct rng *rng, int64_t n);
 
 void random_attention(struct rng *rng, char *line, size_t bytes);
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void trial_normal(struct trial *t, int i, struct rng *rng, double scale, double shift)
 {
@@ -105,4 +106,23 @@ void trial_run(const struct trial_kind *kind, const struct check *check, const s
         free(t->expected[i]);
     }
     free(t);
+}
+
+void trial_title(const struct trial_kind *kind, const struct test_case *c, char *text, size_t bytes)
+{
+    struct trial t = {.c = c};
+    struct check_result result;
+    const int64_t *in = t.spec[0].size, *out = in;
+    text[0] = '\0';
+    if (!kind->describe(&t, &result)) {
+        return;
+    }
+    for (int i = TRIAL_OPERANDS - 1; i >= 0; i--) {
+        out = t.spec[i].name && t.spec[i].output ? t.spec[i].size : out;
+    }
+    snprintf(text, bytes, "%lld x %lld", (long long)(in[0] * in[1] * in[2]), (long long)in[3]);
+    if (in[3] != out[3]) {
+        const size_t used = strlen(text);
+        snprintf(text + used, bytes - used, " -> %lld", (long long)out[3]);
+    }
 }

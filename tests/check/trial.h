@@ -1,5 +1,6 @@
 /* One run of one case: its tensors are made, filled and uploaded, the op runs, its outputs are
- * read back and compared.  An op says what is particular to it and nothing else. */
+ * read back and compared.  An op says what is particular to it and nothing else; `clattn bench`
+ * asks the same of it. */
 #ifndef CHECK_TRIAL_H
 #define CHECK_TRIAL_H
 
@@ -15,6 +16,8 @@ struct trial_operand {
     bool output;
     int over;         /* output in place of operand over - 1, whose type and size it has; 0 = not */
     double tolerance; /* of an output, absolute and relative */
+    int64_t below;    /* whole numbers 0 .. below - 1 where bench fills it; 0 = real numbers */
+    int64_t read;     /* elements that a run reads, where it is not all of them */
 };
 
 struct trial {
@@ -38,6 +41,10 @@ struct trial_kind {
 
 void trial_run(const struct trial_kind *kind, const struct check *check, const struct test_case *c,
                const char *kernel, struct check_result *result);
+
+/* "4096 x 64 -> 128": rows and columns of the first tensor, and of the first output if others. */
+void trial_title(const struct trial_kind *kind, const struct test_case *c, char *text,
+                 size_t bytes);
 
 /* Normally distributed values in operand i, times scale, plus shift. */
 void trial_normal(struct trial *t, int i, struct rng *rng, double scale, double shift);

@@ -33,4 +33,39 @@ void ref_attention(const struct ref_attention *a, double *out, double *lse, doub
 void ref_project(int64_t rows, int64_t in_dim, int64_t out_dim, const double *x,
                  const double *weight, const double *bias, double *y);
 
+/* ---- Of one row ------------------------------------------------------------------ */
+
+/* y = (x - mean) * inverse * weight + bias, inverse = 1 / sqrt(mean of (x - mean)^2 + epsilon);
+ * about_mean false: mean is 0 (RMSNorm).  weight and bias may be NULL. */
+void ref_norm(int64_t columns, const double *x, const double *weight, const double *bias,
+              bool about_mean, double epsilon, double *y, double *mean, double *inverse);
+
+/* y = exp(x / temperature) / their sum; all -inf gives zeros. */
+void ref_softmax(int64_t columns, const double *x, double temperature, double *y);
+
+/* The k largest, in descending order; of equal ones the lower column first, NaN before all. */
+void ref_topk(int64_t columns, const double *x, int64_t k, double *values, double *indices);
+
+enum ref_activation { REF_IDENTITY, REF_RELU, REF_GELU, REF_GELU_TANH, REF_SILU };
+
+double ref_activate(enum ref_activation kind, double x);
+
+/* ---- Rotary position embedding ---------------------------------------------------- */
+
+enum ref_rope_scaling { REF_UNSCALED, REF_LINEAR, REF_NTK, REF_YARN, REF_LLAMA3 };
+
+struct ref_rope {
+    int64_t rotary_dim;
+    double base, factor, original; /* factor and original by scaling */
+    enum ref_rope_scaling scaling; /* YaRN's and Llama-3's further numbers are the usual ones */
+    const float *divisors;         /* of frequencies, or NULL */
+};
+
+/* cos and sin of each pair's angle at a position. */
+void ref_rope_angles(const struct ref_rope *rope, int64_t position, double *cosines, double *sines);
+
+/* Turns the first rotary_dim columns of one head in place. */
+void ref_rope_turn(int64_t rotary_dim, bool interleaved, const double *cosines, const double *sines,
+                   double *x);
+
 #endif /* REF_H */

@@ -1,0 +1,49 @@
+/* What cases of the smaller ops say; each op's own file has the options. */
+#ifndef CHECK_BLOCK_CASE_H
+#define CHECK_BLOCK_CASE_H
+
+#include <clattn/base.h>
+
+struct norm_case {
+    bool rms;
+    bool residual, sum, weight, bias, stats;
+    char in_place[16]; /* "x" or "residual": what y (or sum, if kept) is written over */
+    clattn_type weight_type;
+    float epsilon, mean; /* mean: of the values */
+};
+
+struct rope_case {
+    int32_t rotary_dim;
+    bool interleaved, in_place, no_key;
+    char tables[16];    /* "cache" or "rows" */
+    char positions[16]; /* "ids", "start"; "" = 0, 1, 2, .. */
+    int32_t first;      /* the lowest position, or start */
+    char scaling[16];   /* "linear", "ntk", "yarn", "llama3" */
+    float base, factor;
+    int32_t original;
+    bool divisors;
+    clattn_type table_type;
+};
+
+struct activation_case {
+    char kind[16];
+    bool fused, residual, in_place; /* fused: x and up are halves of one tensor */
+    float spread;                   /* of the values */
+};
+
+struct embed_case {
+    int32_t vocabulary;
+    bool positions, position_ids, types, type_ids;
+};
+
+struct softmax_case {
+    float temperature;
+    bool masked, in_place; /* masked: some -inf, a row of nothing else */
+};
+
+struct topk_case {
+    int32_t k;
+    bool ties; /* few different values */
+};
+
+#endif /* CHECK_BLOCK_CASE_H */
