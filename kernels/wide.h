@@ -14,6 +14,11 @@ typedef JOIN(int, WIDTH) vint;
 typedef JOIN(uint, WIDTH) vuint;
 typedef JOIN(ushort, WIDTH) vushort;
 
+/* Vectors at any address that a float or ushort may have.  vloadn and vstoren would do, but PoCL
+ * makes four moves of one. */
+typedef vfloat vfloat_at __attribute__((aligned(4)));
+typedef vushort vushort_at __attribute__((aligned(2)));
+
 __constant int lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 static inline vint lanes(void)
@@ -26,14 +31,21 @@ static inline vint lanes(void)
 static inline vfloat load_wide(const int type, __global const void *values, const long index)
 {
     if (type == F16) {
-        const vushort bits = JOIN(vload, WIDTH)(0, (__global const ushort *)values + index);
+        const vushort bits = *(__global const vushort_at *)((__global const ushort *)values + index);
         return JOIN(vload_half, WIDTH)(0, (const half *)&bits);
     }
     if (type == BF16) {
-        const vushort bits = JOIN(vload, WIDTH)(0, (__global const ushort *)values + index);
+        const vushort bits = *(__global const vushort_at *)((__global const ushort *)values + index);
         return JOIN(as_float, WIDTH)(JOIN(convert_uint, WIDTH)(bits) << 16);
     }
-    return JOIN(vload, WIDTH)(0, (__global const float *)values + index);
+    return *(__global const vfloat_at *)((__global const float *)values + index);
+}
+
+/* Asks for memory that is read later, into the second cache: asking for the first one holds up
+ * what is read now.  Any address will do.  OpenCL's own prefetch does nothing on PoCL. */
+static inline void soon(const int type, __global const void *values, const long index)
+{
+    __builtin_prefetch((__global const void *)((__global const char *)values + index * (type == F32 ? 4 : 2)), 0, 1);
 }
 
 static inline void store_wide(const int type, __global void *values, const long index, const vfloat value)
@@ -41,16 +53,16 @@ static inline void store_wide(const int type, __global void *values, const long 
     if (type == F16) {
         vushort bits;
         JOIN(JOIN(vstore_half, WIDTH), _rte)(value, 0, (half *)&bits);
-        JOIN(vstore, WIDTH)(bits, 0, (__global ushort *)values + index);
+        *(__global vushort_at *)((__global ushort *)values + index) = bits;
     } else if (type == BF16) {
         const vuint bits = JOIN(as_uint, WIDTH)(value);
         const vuint rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
         const vuint quiet = bits >> 16 | 64;
         const vint nan = isnan(value);
-        JOIN(vstore, WIDTH)(JOIN(convert_ushort, WIDTH)(nan ? quiet : rounded), 0,
-                            (__global ushort *)values + index);
+        *(__global vushort_at *)((__global ushort *)values + index) =
+            JOIN(convert_ushort, WIDTH)(nan ? quiet : rounded);
     } else {
-        JOIN(vstore, WIDTH)(value, 0, (__global float *)values + index);
+        *(__global vfloat_at *)((__global float *)values + index) = value;
     }
 }
 
@@ -82,6 +94,43 @@ static inline void transpose(vfloat rows[WIDTH])
     if (WIDTH > 8) {
         zip(rows);
     }
+}
+
+/* The sum of each of WIDTH vectors, in the lane of its number: pairs add up neighbouring lanes,
+ * log2(WIDTH) rounds. */
+static inline vfloat sum_each(vfloat rows[WIDTH])
+{
+    UNROLL
+    for (int half_count = WIDTH / 2; half_count > 0; half_count /= 2) {
+        UNROLL
+        for (int i = 0; i < half_count; i++) {
+            const vfloat a = rows[2 * i], b = rows[2 * i + 1];
+            rows[i] = (vfloat)(a.even, b.even) + (vfloat)(a.odd, b.odd);
+        }
+    }
+    return rows[0];
+}
+
+static inline float largest_lane(const vfloat x)
+{
+    float lane[WIDTH], top = -INFINITY;
+    *(vfloat_at *)lane = x;
+    UNROLL
+    for (int n = 0; n < WIDTH; n++) {
+        top = lane[n] > top ? lane[n] : top;
+    }
+    return top;
+}
+
+static inline float sum_lanes(const vfloat x)
+{
+    float lane[WIDTH], sum = 0.0f;
+    *(vfloat_at *)lane = x;
+    UNROLL
+    for (int n = 0; n < WIDTH; n++) {
+        sum += lane[n];
+    }
+    return sum;
 }
 
 /* 2^x for x <= 126, to 2 units in the last place; 2^-126 below that; NaN stays NaN.

@@ -116,7 +116,7 @@ void clattn_context_destroy(clattn_context *context)
     if (!context) {
         return;
     }
-    clattn__programs_free(context->programs);
+    clattn__programs_free(context);
     if (context->queue) {
         clReleaseCommandQueue(context->queue);
     }

@@ -36,6 +36,10 @@ void clattn__options_of(struct clattn__options *options, const struct clattn__va
 clattn_status clattn__build_kernel(clattn_context *context, const char *name,
                                    const struct clattn__options *options, cl_kernel *out);
 
+/* One of several kernels in a file: attention_merge in attention/decode_wide.cl. */
+clattn_status clattn__build_kernel_in(clattn_context *context, const char *file, const char *name,
+                                      const struct clattn__options *options, cl_kernel *out);
+
 /* ---- Binding: arguments in order; the first failure is kept --------------- */
 
 struct clattn__binding {

@@ -51,8 +51,9 @@ typedef struct clattn_context clattn_context;
 typedef struct clattn_context_desc {
     cl_context context;     /* NULL: the library makes one on device */
     cl_device_id device;    /* required with context; NULL: clattn_device_find(NULL) */
-    const char *cache_dir;  /* program binaries, made if missing; NULL = memory only.  A bad or
-                             * unwritable  cache never fails a call: the log says so and kernels are
+    const char *cache_dir;  /* program binaries, made if missing; NULL = memory only.  Read when
+                             * an op is created, written when the context is destroyed.  A bad or
+                             * unwritable cache never fails a call: the log says so and kernels are
                              * compiled anew. */
     const char *kernel_dir; /* read .cl files here instead of the embedded ones; NULL:
                                CLATTN_KERNEL_DIR, else embedded */

@@ -2,16 +2,17 @@
  *
  * The query heads of a kv head and the queries of a call are the rows; one work-item
  * owns up to ROWS of them and one split of the keys, so that each key and value comes
- * from memory once for all its rows.  It walks its keys WIDTH at a time: a dot product
- * per key and row whose lanes are then summed for WIDTH keys at once by transposing
- * them, one test of the running maximum, and the weighted sum of the values.
+ * from memory once for all its rows.  It walks its keys WIDTH at a time, and for BLOCK
+ * rows at a time: a dot product per key and row, whose lanes are then summed for WIDTH
+ * keys at once, one test of the running maximum, and the weighted sum of the values.
  *
  * Keys are split where rows alone leave cores idle; then each split writes its own
  * normalised result and lse to parts, and attention/merge joins them.
  *
  * Launch: global {splits, kv_heads * ((n_q * GROUP) / ROWS rounded up), batch}, local {1, 1, 1}.
  * Memory: ROWS * (HEAD_DIM + VALUE_DIM) + WIDTH * max(HEAD_DIM, VALUE_DIM) floats.
- * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, WIDTH, ROWS, and those of score.h. */
+ * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, WIDTH, ROWS, BLOCK (divides
+ *         GROUP and ROWS), and those of score.h. */
 #include "base.h"
 #include "wide.h"
 #include "attention/arguments.h"
@@ -21,7 +22,10 @@
 #define QK_VECTORS VECTORS(HEAD_DIM)
 #define V_VECTORS VECTORS(VALUE_DIM)
 #define MOST_VECTORS (QK_VECTORS > V_VECTORS ? QK_VECTORS : V_VECTORS)
-#define REGISTERS 8 /* vectors of a result row that are summed at a time */
+/* BLOCK * PART vectors of results are summed at a time, in registers. */
+#define SUMS (WIDTH == 8 ? 8 : 16)
+#define PART (BLOCK < SUMS ? SUMS / BLOCK : 1)
+#define AHEAD WIDTH /* how many keys from now a row is asked for */
 #define LN2 0.69314718055994530942f
 
 /* One row of a tensor as whole vectors; the columns behind its end are 0. */
@@ -36,28 +40,23 @@ static inline void load_row(vfloat *to, __global const void *values, const long 
         for (int n = 0; n < WIDTH; n++) {
             tail[n] = c + n < columns ? load(TYPE, values, row + c + n) : 0.0f;
         }
-        to[c / WIDTH] = JOIN(vload, WIDTH)(0, tail);
+        to[c / WIDTH] = *(const vfloat_at *)tail;
     }
 }
 
-/* Whether rows can be used where they lie: no widening, no tail. */
-#define IN_PLACE(columns) (TYPE == F32 && (columns) % WIDTH == 0)
-
-static inline vfloat at(__global const void *values, const long row, const int n)
-{
-    return JOIN(vload, WIDTH)(n, (__global const float *)values + row);
-}
+/* Whether rows can be used where they lie: whole vectors. */
+#define IN_PLACE(columns) ((columns) % WIDTH == 0)
 
 /* A query row, its result so far, and what it sees: keys low <= j <= high. */
 struct row {
     int i, h, low, high, position;
-    float max, sum;
+    float max;
 };
 
 static inline struct row row_of(const struct score_arguments *a, const struct head *head, const int i,
                                 const int h)
 {
-    struct row row = {i, h, 0, head->used - 1, add_sat(head->position, i), -INFINITY, 0.0f};
+    struct row row = {i, h, 0, head->used - 1, add_sat(head->position, i), -INFINITY};
     const struct span keys = visible_span(a, head, i, i);
     row.low = keys.first;
     row.high = keys.end - 1;
@@ -90,59 +89,93 @@ static inline vfloat finish_scores(vfloat score, const struct score_arguments *a
             }
             extra[n] = bias == -INFINITY ? -INFINITY : clamp(bias * LOG2E, -FLT_MAX, FLT_MAX);
         }
-        const vfloat added = JOIN(vload, WIDTH)(0, extra);
+        const vfloat added = *(const vfloat_at *)extra;
         seen = seen && added != -INFINITY;
         score += added;
     }
     return seen ? score : (vfloat)(-INFINITY);
 }
 
-static inline float largest(const vfloat x)
+/* dot[r][t] = lanes of query r times key t, for BLOCK rows: each key is loaded once. */
+static inline void multiply_keys(vfloat dot[BLOCK][WIDTH], vfloat query[][QK_VECTORS], const vfloat *tile,
+                                 __global const void *k, const long row, const long step, const int count)
 {
-    float lane[WIDTH], top = -INFINITY;
-    JOIN(vstore, WIDTH)(x, 0, lane);
-    UNROLL
-    for (int n = 0; n < WIDTH; n++) {
-        top = fmax(top, lane[n]);
+    for (int t = 0; t < count; t++) {
+        vfloat sum[BLOCK];
+        UNROLL
+        for (int r = 0; r < BLOCK; r++) {
+            sum[r] = 0.0f;
+        }
+        UNROLL_BY(8)
+        for (int n = 0; n < QK_VECTORS; n++) {
+            const vfloat key = IN_PLACE(HEAD_DIM) ? load_wide(TYPE, k, row + t * step + n * WIDTH) : tile[t * QK_VECTORS + n];
+            if (IN_PLACE(HEAD_DIM) && BLOCK > 1) {
+                soon(TYPE, k, row + (t + AHEAD) * step + n * WIDTH);
+            }
+            UNROLL
+            for (int r = 0; r < BLOCK; r++) {
+                sum[r] = fma(key, query[r][n], sum[r]);
+            }
+        }
+        UNROLL
+        for (int r = 0; r < BLOCK; r++) {
+            dot[r][t] = sum[r];
+        }
     }
-    return top;
+    for (int t = count; t < WIDTH; t++) {
+        for (int r = 0; r < BLOCK; r++) {
+            dot[r][t] = 0.0f;
+        }
+    }
 }
 
-static inline float sum_of(const vfloat x)
-{
-    float lane[WIDTH], sum = 0.0f;
-    JOIN(vstore, WIDTH)(x, 0, lane);
-    UNROLL
-    for (int n = 0; n < WIDTH; n++) {
-        sum += lane[n];
-    }
-    return sum;
-}
-
-/* result += weight[t] * value row t; a weight of -0 leaves its row out. */
-static inline void add_values(vfloat result[V_VECTORS], const float weight[WIDTH], const vfloat *tile,
+/* result[r] += weight[r][t] * value row t, vectors first .. first + vectors of it; whole: no
+ * weight is -0, which leaves its value out. */
+static inline void add_values(vfloat result[][V_VECTORS], float weight[][WIDTH], const vfloat *tile,
                               __global const void *v, const long row, const long step, const int count,
                               const bool whole, const int first, const int vectors)
 {
-    vfloat part[REGISTERS];
+    vfloat part[BLOCK][PART];
     UNROLL
-    for (int n = 0; n < vectors; n++) {
-        part[n] = result[first + n];
-    }
-    for (int t = 0; t < count; t++) {
-        if (!whole && as_int(weight[t]) < 0) {
-            continue;
-        }
+    for (int r = 0; r < BLOCK; r++) {
         UNROLL
         for (int n = 0; n < vectors; n++) {
-            const vfloat value = IN_PLACE(VALUE_DIM) ? at(v, row + t * step, first + n)
-                                                     : tile[t * V_VECTORS + first + n];
-            part[n] = fma(value, (vfloat)(weight[t]), part[n]);
+            part[r][n] = result[r][first + n];
+        }
+    }
+    for (int t = 0; t < count; t++) {
+        UNROLL
+        for (int n = 0; n < vectors; n++) {
+            const vfloat value =
+                IN_PLACE(VALUE_DIM) ? load_wide(TYPE, v, row + t * step + (first + n) * WIDTH) : tile[t * V_VECTORS + first + n];
+            if (IN_PLACE(VALUE_DIM) && BLOCK > 1) {
+                soon(TYPE, v, row + (t + AHEAD) * step + (first + n) * WIDTH);
+            }
+            UNROLL
+            for (int r = 0; r < BLOCK; r++) {
+                const float w = weight[r][t];
+                part[r][n] = fma(whole || as_int(w) >= 0 ? value : (vfloat)(0.0f), (vfloat)(w), part[r][n]);
+            }
         }
     }
     UNROLL
-    for (int n = 0; n < vectors; n++) {
-        result[first + n] = part[n];
+    for (int r = 0; r < BLOCK; r++) {
+        UNROLL
+        for (int n = 0; n < vectors; n++) {
+            result[r][first + n] = part[r][n];
+        }
+    }
+}
+
+static inline void add_all_values(vfloat result[][V_VECTORS], float weight[][WIDTH], const vfloat *tile,
+                                  __global const void *v, const long row, const long step, const int count,
+                                  const bool whole)
+{
+    for (int n = 0; n + PART <= V_VECTORS; n += PART) {
+        add_values(result, weight, tile, v, row, step, count, whole, n, PART);
+    }
+    if (V_VECTORS % PART) {
+        add_values(result, weight, tile, v, row, step, count, whole, V_VECTORS - V_VECTORS % PART, V_VECTORS % PART);
     }
 }
 
@@ -160,6 +193,7 @@ void attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const lon
     const struct score_arguments a = SCORE_ARGUMENTS;
 
     vfloat query[ROWS][QK_VECTORS], result[ROWS][V_VECTORS], tile[WIDTH * MOST_VECTORS];
+    vfloat total[ROWS]; /* sums of weights, by lane */
     float weight[ROWS][WIDTH];
     struct row row[ROWS];
     struct span keys = {n_k, 0};
@@ -179,7 +213,8 @@ void attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const lon
         /* The sink is counted once: by the first split. */
         const float sink = sinks && split == 0 ? sinks[place(sinks_at, 0, 0, h)] * LOG2E : -INFINITY;
         row[r].max = sink;
-        row[r].sum = sink == -INFINITY ? 0.0f : 1.0f;
+        total[r] = 0.0f;
+        total[r].s0 = sink == -INFINITY ? 0.0f : 1.0f;
     }
     const struct head first_head = HEAD_OF(&a, b, g * GROUP);
     const int last_row = (r0 + rows - 1) / GROUP, first_row = r0 / GROUP;
@@ -195,68 +230,53 @@ void attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const lon
                 load_row(tile + t * QK_VECTORS, k, k_row + t * k_at.z, HEAD_DIM);
             }
         }
+        vfloat dot[BLOCK][WIDTH];
         for (int r = 0; r < rows; r++) {
-            vfloat dot[WIDTH];
-            for (int t = 0; t < count; t++) {
-                vfloat sum = 0.0f;
-                UNROLL_BY(8)
-                for (int n = 0; n < QK_VECTORS; n++) {
-                    const vfloat key = IN_PLACE(HEAD_DIM) ? at(k, k_row + t * k_at.z, n) : tile[t * QK_VECTORS + n];
-                    sum = fma(key, query[r][n], sum);
-                }
-                dot[t] = sum;
+            if (r % BLOCK == 0) {
+                multiply_keys(dot, query + r, tile, k, k_row, k_at.z, count);
             }
-            for (int t = count; t < WIDTH; t++) {
-                dot[t] = 0.0f;
-            }
-            transpose(dot);
-            vfloat score = dot[0];
-            UNROLL
-            for (int n = 1; n < WIDTH; n++) {
-                score += dot[n];
-            }
+            vfloat score = sum_each(dot[r % BLOCK]);
             if (!whole || SOFTCAP || WITH_ALIBI) {
                 const struct head head = HEAD_OF(&a, b, row[r].h);
                 score = finish_scores(score, &a, &head, &row[r], j0, count);
             }
-            const float top = largest(score);
+            const float top = largest_lane(score);
             if (top > row[r].max) {
                 const float factor = exp2(row[r].max - top);
                 row[r].max = top;
-                row[r].sum *= factor;
+                total[r] *= factor;
                 for (int n = 0; n < V_VECTORS; n++) {
                     result[r][n] *= factor;
                 }
             }
             vfloat p = exp2_wide(score - (row[r].max == -INFINITY ? 0.0f : row[r].max));
             p = score == -INFINITY ? (vfloat)(-0.0f) : p;
-            row[r].sum += sum_of(p);
-            JOIN(vstore, WIDTH)(p, 0, weight[r]);
+            total[r] += p;
+            *(vfloat_at *)weight[r] = p;
         }
         if (!IN_PLACE(VALUE_DIM)) {
             for (int t = 0; t < count; t++) {
                 load_row(tile + t * V_VECTORS, v, v_row + t * v_at.z, VALUE_DIM);
             }
         }
-        for (int r = 0; r < rows; r++) {
-            int n = 0;
-            for (; n + REGISTERS <= V_VECTORS; n += REGISTERS) {
-                add_values(result[r], weight[r], tile, v, v_row, v_at.z, count, whole, n, REGISTERS);
-            }
-            if (V_VECTORS % REGISTERS) {
-                add_values(result[r], weight[r], tile, v, v_row, v_at.z, count, whole, n, V_VECTORS % REGISTERS);
+        for (int r = 0; r < rows; r += BLOCK) {
+            if (whole) {
+                add_all_values(result + r, weight + r, tile, v, v_row, v_at.z, count, true);
+            } else {
+                add_all_values(result + r, weight + r, tile, v, v_row, v_at.z, count, false);
             }
         }
     }
 
     for (int r = 0; r < rows; r++) {
         const int i = row[r].i, h = row[r].h;
-        const float normal = row[r].sum == 0.0f ? 0.0f : 1.0f / row[r].sum;
-        const float log_sum = row[r].sum == 0.0f ? -INFINITY : row[r].max * LN2 + log(row[r].sum);
+        const float sum = sum_lanes(total[r]);
+        const float normal = sum == 0.0f ? 0.0f : 1.0f / sum;
+        const float log_sum = sum == 0.0f ? -INFINITY : row[r].max * LN2 + log(sum);
         const long part = parts_at.x + ((((long)split * get_num_groups(2) + b) * n_q + i) * heads + h) * (VALUE_DIM + 1);
         float values[V_VECTORS * WIDTH];
         for (int n = 0; n < V_VECTORS; n++) {
-            JOIN(vstore, WIDTH)(result[r][n] * normal, n, values);
+            *(vfloat_at *)(values + n * WIDTH) = result[r][n] * normal;
         }
         for (int c = 0; c < VALUE_DIM; c++) {
             if (parts) {
@@ -272,3 +292,6 @@ void attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const lon
         }
     }
 }
+
+/* A kernel of its own, in this program because compiling it alone takes longer than it is worth. */
+#include "attention/merge.cl"

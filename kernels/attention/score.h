@@ -58,15 +58,12 @@ static inline struct span visible_span(const struct score_arguments *a, const st
     return keys;
 }
 
-/* Whether rows i0..i1 see every key of first <= j < end: then no mask needs a look. */
-static inline bool wholly_visible(const struct score_arguments *a, const struct head *head,
-                                  const int i0, const int i1, const int first, const int end)
+/* Whether length, causality and window let rows i0..i1 see every key of first <= j < end. */
+static inline bool within_bounds(const struct score_arguments *a, const struct head *head,
+                                 const int i0, const int i1, const int first, const int end)
 {
     const int p0 = add_sat(head->position, i0), p1 = add_sat(head->position, i1);
     bool whole = end <= head->used;
-    if (WITH_MASK || WITH_BIAS) {
-        whole = false;
-    }
     if (CAUSAL) {
         whole = whole && end - 1 <= p0;
     }
@@ -75,6 +72,13 @@ static inline bool wholly_visible(const struct score_arguments *a, const struct 
                 (a->window_right < 0 || end - 1 <= add_sat(p0, a->window_right));
     }
     return whole;
+}
+
+/* The same where no mask or bias needs a look either. */
+static inline bool wholly_visible(const struct score_arguments *a, const struct head *head,
+                                  const int i0, const int i1, const int first, const int end)
+{
+    return !WITH_MASK && !WITH_BIAS && within_bounds(a, head, i0, i1, first, end);
 }
 
 /* Whether query i sees key j, as far as that is known without the score. */

@@ -102,13 +102,12 @@ static struct clattn__options options_of(const struct clattn__variant *variant, 
 typedef struct clattn__binding binder(cl_kernel kernel, const clattn_attention_desc *desc,
                                       const struct attention_problem *problem);
 
-static clattn_status build_kernel(struct attention_op *op, const char *name,
-                                  const struct clattn__options *options, binder *bind,
-                                  const size_t local[3], cl_kernel *out)
+/* The first launch of a kernel that was just built: without work. */
+static clattn_status start_kernel(const struct attention_op *op, cl_kernel kernel, binder *bind,
+                                  const size_t local[3])
 {
     const struct attention_problem nothing = {0};
-    TRY(clattn__build_kernel(op->base.context, name, options, out));
-    const struct clattn__binding binding = bind(*out, &op->desc, &nothing);
+    const struct clattn__binding binding = bind(kernel, &op->desc, &nothing);
     return clattn__first_launch(op->base.context, &binding, local);
 }
 
@@ -119,19 +118,20 @@ static clattn_status build_variant(struct attention_op *op, const struct clattn_
     size_t global[3], local[3];
     const struct clattn__options options = options_of(variant, params, &op->desc);
     variant->geometry(params, one, global, local);
-    return build_kernel(op, variant->name, &options,
-                        variant->few_rows ? clattn__attention_bind_few : clattn__attention_bind,
-                        local, out);
+    TRY(clattn__build_kernel(op->base.context, variant->name, &options, out));
+    return start_kernel(
+        op, *out, variant->few_rows ? clattn__attention_bind_few : clattn__attention_bind, local);
 }
 
-static clattn_status build_merge(struct attention_op *op)
+/* What joins the parts that a variant for few queries leaves; it stands in the same file. */
+static clattn_status build_merge(struct attention_op *op, const struct clattn__variant *variant,
+                                 const int *params)
 {
     const size_t single[3] = {1, 1, 1};
-    struct clattn__options options = clattn__options_begin();
-    clattn__option(&options, "OUT_TYPE", op->desc.out_type);
-    clattn__option(&options, "VALUE_DIM", op->desc.value_dim);
-    return build_kernel(op, "attention/merge", &options, clattn__attention_bind_merge, single,
-                        &op->merge);
+    const struct clattn__options options = options_of(variant, params, &op->desc);
+    TRY(clattn__build_kernel_in(op->base.context, variant->name, "attention/merge", &options,
+                                &op->merge));
+    return start_kernel(op, op->merge, clattn__attention_bind_merge, single);
 }
 
 static clattn_status build_weights(struct attention_op *op)
@@ -140,8 +140,8 @@ static clattn_status build_weights(struct attention_op *op)
     struct clattn__options options = options_of(op->base.variant, op->base.params, &op->desc);
     clattn__option(&options, "QUERY_HEADS", op->desc.query_heads);
     clattn__option(&options, "STAGE", op->desc.weights_stage);
-    return build_kernel(op, "attention/weights", &options, clattn__attention_bind, single,
-                        &op->weights);
+    TRY(clattn__build_kernel(op->base.context, "attention/weights", &options, &op->weights));
+    return start_kernel(op, op->weights, clattn__attention_bind, single);
 }
 
 /* A second kernel beside the one for many queries; without it that one serves. */
@@ -153,7 +153,7 @@ static void build_few(struct attention_op *op)
         return;
     }
     if (build_variant(op, variant, op->few_params, &op->few) == CLATTN_OK &&
-        build_merge(op) == CLATTN_OK) {
+        build_merge(op, variant, op->few_params) == CLATTN_OK) {
         op->few_variant = variant;
     } else {
         clattn__log(op->base.context, "attention: not %s: %s", variant->name, clattn_error());
@@ -169,7 +169,7 @@ static clattn_status build(clattn_op *base, const void *desc)
     write_label(op, base->label, sizeof base->label);
     TRY(build_variant(op, base->variant, base->params, &base->kernel));
     if (base->variant->few_rows) {
-        TRY(build_merge(op));
+        TRY(build_merge(op, base->variant, base->params));
     } else if (!forced) {
         build_few(op);
     }

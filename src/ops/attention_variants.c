@@ -75,12 +75,20 @@ static void wide_geometry(const int *params, const int64_t extent[3], size_t glo
     memcpy(local, l, sizeof l);
 }
 
-enum { DECODE_WIDTH, DECODE_ROWS }; /* places in attention/decode_wide's params */
+enum { DECODE_WIDTH, DECODE_ROWS, DECODE_BLOCK }; /* places in attention/decode_wide's params */
 
+/* BLOCK rows share a key that is in a register: query heads of one kv head. */
 static void decode_wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
-    (void)desc;
+    const clattn_attention_desc *d = desc;
+    const int group = d->query_heads / d->kv_heads;
+    int block = facts->vector_width == 8 ? 4 : 8;
+    while (group % block) {
+        block--;
+    }
     params[DECODE_WIDTH] = facts->vector_width;
+    params[DECODE_BLOCK] = block;
+    params[DECODE_ROWS] -= params[DECODE_ROWS] % block;
 }
 
 const struct clattn__variant clattn__attention_variants[] = {
@@ -92,7 +100,7 @@ const struct clattn__variant clattn__attention_variants[] = {
     {.name = "attention/decode_wide",
      .few_rows = true,
      .fits = clattn__fits_wide,
-     .params = {{"WIDTH", 16}, {"ROWS", 16}},
+     .params = {{"WIDTH", 16}, {"ROWS", 16}, {"BLOCK", 1}},
      .adapt = decode_wide_adapt,
      .geometry = clattn__cells},
     {.name = "attention/tiled",
