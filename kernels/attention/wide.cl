@@ -137,8 +137,12 @@ static inline void load_extra(vfloat weight[TILE_K][VECTORS], const struct score
                 vfloat extra = 0.0f;
                 if (WITH_BIAS) {
                     extra = load_wide(BIAS_TYPE, a->bias, head->bias + i * a->bias_at.z + j0 + j);
+                    soon(BIAS_TYPE, a->bias, head->bias + i * a->bias_at.z + j0 + j + TILE_K);
                     const vint hidden = extra == -INFINITY;
-                    extra = clamp(extra * LOG2E, -FLT_MAX, FLT_MAX);
+                    const vfloat most = FLT_MAX;
+                    extra *= LOG2E; /* still finite if it was */
+                    extra = extra < -most ? -most : extra;
+                    extra = extra > most ? most : extra;
                     extra = hidden ? (vfloat)(-INFINITY) : extra;
                 }
                 if (WITH_MASK) {
@@ -218,6 +222,21 @@ static inline void multiply_keys(vfloat score[KEYS][VECTORS], vfloat query[HEAD_
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
             score[t][n] = part[t][n];
+        }
+    }
+}
+
+/* A key's scores, to guess where those of the first tile lie. */
+static inline void guess(vfloat reference[VECTORS], vfloat query[HEAD_DIM][VECTORS], __global const void *k,
+                         const long row)
+{
+    for (int n = 0; n < VECTORS; n++) {
+        reference[n] = 0.0f;
+    }
+    for (int c = 0; c < HEAD_DIM; c++) {
+        const vfloat key = load(TYPE, k, row + c);
+        for (int n = 0; n < VECTORS; n++) {
+            reference[n] = fma(key, query[c][n], reference[n]);
         }
     }
 }
@@ -325,7 +344,7 @@ static inline void multiply_values(vfloat (*sum)[VECTORS], vfloat weight[TILE_K]
     for (int t = 0; t < columns; t++) {
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
-            part[t][n] = sum[t][n];
+            part[t][n] = 0.0f;
         }
     }
     for (int j = 0; j < count; j++) {
@@ -348,7 +367,7 @@ static inline void multiply_values(vfloat (*sum)[VECTORS], vfloat weight[TILE_K]
     for (int t = 0; t < columns; t++) {
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
-            sum[t][n] = part[t][n];
+            sum[t][n] += part[t][n];
         }
     }
 }
@@ -444,8 +463,12 @@ void attention_wide(ATTENTION_ARGUMENTS)
         for (int j0 = keys.first; j0 < keys.end; j0 += TILE_K) {
             const int count = min(TILE_K, keys.end - j0);
             const bool open_tile = within_bounds(&a, &head, i0, i1, j0, j0 + count);
+            const bool guessed = j0 == keys.first;
             vfloat tile_total[VECTORS], top[VECTORS];
-            bool relative = settled;
+            bool relative = settled || guessed;
+            if (guessed) {
+                guess(reference, query, k, place(k_at, b, j0, g));
+            }
             while (true) {
                 vfloat start[VECTORS];
                 for (int n = 0; n < VECTORS; n++) {
@@ -476,15 +499,19 @@ void attention_wide(ATTENTION_ARGUMENTS)
                                   head.slope * LOG2E, relative);
                     }
                 }
-                vint over = 0;
+                vint off = 0;
                 for (int n = 0; n < VECTORS; n++) {
-                    over |= top[n] > HEADROOM;
+                    off |= !(top[n] <= HEADROOM) || (guessed && !(top[n] >= -HEADROOM));
                 }
-                if (!relative || !any(over)) {
+                if (!relative || !any(off)) {
                     break;
                 }
                 relative = false;
+                for (int n = 0; guessed && n < VECTORS; n++) {
+                    reference[n] = -INFINITY;
+                }
             }
+            settled = settled || guessed;
             if (!relative) {
                 settled = settle(reference, top, total, tile_total, sum, weight, count);
             }
