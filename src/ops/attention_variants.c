@@ -9,6 +9,25 @@ static size_t round_up(int64_t n, int multiple)
     return (size_t)((n + multiple - 1) / multiple * multiple);
 }
 
+static bool row_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                     char reason[CLATTN__REASON_BYTES])
+{
+    (void)desc;
+    if (facts->max_work_group < (size_t)params[0]) {
+        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %d, the device allows %zu",
+                 params[0], facts->max_work_group);
+        return false;
+    }
+    return true;
+}
+
+/* OpenCL promises no more than work-groups of one. */
+static void row_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+{
+    (void)desc;
+    params[0] = facts->max_work_group < (size_t)params[0] ? 1 : params[0];
+}
+
 static void row_geometry(const int *params, const int64_t extent[3], size_t global[3],
                          size_t local[3])
 {
@@ -29,6 +48,11 @@ static bool tiled_fits(const clattn_device_facts *facts, const void *desc, const
     const size_t items = (size_t)(q / 4) * (size_t)(k / 4);
     const size_t bytes =
         sizeof(float) * (size_t)(chunk * (q + 1) + chunk * (k + 1) + q * (k + 1) + q * k / 4);
+    if (chunk % (k / 4)) {
+        snprintf(reason, CLATTN__REASON_BYTES, "CHUNK %d is no multiple of TILE_K / 4, %d", chunk,
+                 k / 4);
+        return false;
+    }
     if (facts->max_work_group < items) {
         snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %zu, the device allows %zu",
                  items, facts->max_work_group);
@@ -64,6 +88,20 @@ static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *
     params[KEYS] = facts->vector_width == 8 ? 4 : 8;
 }
 
+static bool wide_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                      char reason[CLATTN__REASON_BYTES])
+{
+    if (!clattn__fits_wide(facts, desc, params, reason)) {
+        return false;
+    }
+    if (params[WIDE_TILE_K] % params[KEYS]) {
+        snprintf(reason, CLATTN__REASON_BYTES, "TILE_K %d is no multiple of KEYS %d",
+                 params[WIDE_TILE_K], params[KEYS]);
+        return false;
+    }
+    return clattn__fits_registers(facts, params[KEYS], params[VECTORS], reason);
+}
+
 static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3],
                           size_t local[3])
 {
@@ -85,20 +123,29 @@ static void decode_wide_adapt(const clattn_device_facts *facts, const void *desc
 
 const struct clattn__variant clattn__attention_variants[] = {
     {.name = "attention/wide",
-     .fits = clattn__fits_wide,
-     .params = {{"WIDTH", 16}, {"VECTORS", 3}, {"KEYS", 8}, {"TILE_K", 128}},
+     .fits = wide_fits,
+     .params = {{"WIDTH", 16},
+                {"VECTORS", 3, {1, 2, 3, 4}},
+                {"KEYS", 8, {2, 4, 6, 8, 12}},
+                {"TILE_K", 128, {48, 64, 96, 128, 192, 256}}},
      .adapt = wide_adapt,
      .geometry = wide_geometry},
     {.name = "attention/decode_wide",
      .few_rows = true,
      .fits = clattn__fits_wide,
-     .params = {{"WIDTH", 16}, {"ROWS", 16}},
+     .params = {{"WIDTH", 16}, {"ROWS", 16, {4, 8, 16, 32}}},
      .adapt = decode_wide_adapt,
      .geometry = clattn__cells},
     {.name = "attention/tiled",
      .fits = tiled_fits,
-     .params = {{"TILE_Q", 32}, {"TILE_K", 32}, {"CHUNK", 32}},
+     .params = {{"TILE_Q", 32, {16, 32, 64}},
+                {"TILE_K", 32, {16, 32, 64}},
+                {"CHUNK", 32, {16, 32, 64}}},
      .geometry = tiled_geometry},
-    {.name = "attention/row", .params = {{"ROWS", 8}}, .geometry = row_geometry},
+    {.name = "attention/row",
+     .fits = row_fits,
+     .params = {{"ROWS", 8, {1, 4, 8, 16, 32, 64}}},
+     .adapt = row_adapt,
+     .geometry = row_geometry},
     {0},
 };
