@@ -3,13 +3,13 @@
 #include "check.h"
 #include "commands.h"
 #include "message.h"
+#include "progress.h"
 #include "report.h"
 #include "session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct check_options {
     common_options common;
@@ -84,13 +84,8 @@ typedef struct run {
 
 static void show_progress(const run *r)
 {
-    enum { WIDTH = 30 };
-    if (!r->show)
-        return;
-    const int bar = r->total ? r->done * WIDTH / r->total : 0;
-    fprintf(stderr, "\r\033[K[%.*s%.*s] %d/%d cases", bar, "##############################",
-            WIDTH - bar, "                              ", r->done, r->total);
-    fflush(stderr);
+    progress_show(r->show, r->total ? (double)r->done / r->total : 0, "%d/%d cases", r->done,
+                  r->total);
 }
 
 /* A layer is counted apart from the attention kernel it runs with. */
@@ -111,8 +106,7 @@ static tally *tally_of(run *r, const char *kernel)
 
 static void report_failure(run *r, const char *kernel, const struct check_result *result)
 {
-    if (r->show)
-        fputs("\r\033[K", stderr);
+    progress_end(r->show);
     fprintf(stderr, "FAILED %s: %s\n  clattn check --op %s --case \"%s\" --kernel %s\n", kernel,
             result->why, r->c->op, r->text, kernel);
     cJSON *json = cJSON_CreateObject();
@@ -289,8 +283,7 @@ static bool print_json(run *r, const clattn_device_facts *facts)
 
 static int finish(run *r, const session *s)
 {
-    if (r->show)
-        fputs("\r\033[K", stderr);
+    progress_end(r->show);
     if (r->counts[CHECK_PASSED] + r->counts[CHECK_FAILED] == 0)
         return fail("no case ran: no kernel or case has that name, or none fits this device");
     if (r->options->common.json) {
@@ -342,7 +335,7 @@ int cmd_check(int argc, char **argv)
     }
     r->options = &options;
     r->check = (struct check){s.context, s.queue};
-    r->show = !options.common.quiet && isatty(STDERR_FILENO);
+    r->show = progress_wanted(&options.common);
     const bool ran = options.line                           ? run_case(r, options.line)
                      : options.random                       ? run_random(r)
                      : options.params || options.params_all ? run_params(r)
