@@ -48,16 +48,18 @@ static bool put(struct clattn__kept **list, const struct clattn__kept *kept)
     return true;
 }
 
-static void drop(struct clattn__kept **list, const char *label)
+/* False if it was not there. */
+static bool drop(struct clattn__kept **list, const char *label)
 {
     for (; *list; list = &(*list)->next) {
         if (!strcmp((*list)->label, label)) {
             struct clattn__kept *gone = *list;
             *list = gone->next;
             free(gone);
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 /* ---- The file ------------------------------------------------------------------- */
@@ -216,13 +218,12 @@ bool clattn__tune_find(clattn_context *context, const char *label, int params[CL
     return kept;
 }
 
-static bool change(struct clattn__kept **list, const struct clattn__kept *kept, bool built_in)
+/* Whether that changed the list, in *changed; false without memory. */
+static bool change(struct clattn__kept **list, const struct clattn__kept *kept, bool built_in,
+                   bool *changed)
 {
-    if (built_in) {
-        drop(list, kept->label);
-        return true;
-    }
-    return put(list, kept);
+    *changed = !built_in || drop(list, kept->label);
+    return built_in || put(list, kept);
 }
 
 clattn_status clattn_tune_keep(const clattn_op *op)
@@ -239,13 +240,14 @@ clattn_status clattn_tune_keep(const clattn_op *op)
     for (int i = 0; i < CLATTN__MAX_PARAMS; i++) {
         kept.params[i] = clattn__tunable(&op->variant->params[i]) ? op->params[i] : 0;
     }
+    bool changed;
     clattn__lock(&context->lock);
-    bool done = change(&context->kept, &kept, op->built_in);
+    bool done = change(&context->kept, &kept, op->built_in, &changed);
     if (done && context->cache_dir) {
         /* What another process has written since belongs there too. */
         struct clattn__kept *file = read_file(context);
-        done = change(&file, &kept, op->built_in);
-        if (done) {
+        done = change(&file, &kept, op->built_in, &changed);
+        if (done && changed) {
             write_file(context, file);
         }
         clattn__kept_free(file);

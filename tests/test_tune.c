@@ -179,6 +179,15 @@ START_TEST(keeping_the_built_in_ones_forgets)
 }
 END_TEST
 
+START_TEST(forgetting_what_was_not_kept_writes_nothing)
+{
+    clattn_context *context = open_context(fixture.directory);
+    keep(context, false, "ROWS=8");
+    clattn_context_destroy(context);
+    ck_assert_int_eq(directory_count(fixture.directory, ".txt", NULL), 0);
+}
+END_TEST
+
 START_TEST(clearing_forgets_everything)
 {
     clattn_context *context = open_context(fixture.directory);
@@ -521,6 +530,7 @@ static void add_keeping(TCase *tests)
     tcase_add_test(tests, a_later_context_finds_what_was_kept);
     tcase_add_test(tests, contexts_do_not_undo_each_others_work);
     tcase_add_test(tests, keeping_the_built_in_ones_forgets);
+    tcase_add_test(tests, forgetting_what_was_not_kept_writes_nothing);
     tcase_add_test(tests, clearing_forgets_everything);
     tcase_add_test(tests, devices_share_a_directory);
     tcase_add_test(tests, a_kernel_for_few_rows_beside_another_uses_what_is_kept_for_it);

@@ -45,8 +45,8 @@ int check_params_distance(const char *a, const char *b);
 /* The ops that have cases, until NULL. */
 extern const char *const check_ops[];
 
-/* The case files: "smoke", "ci", "full", "params", "bench"; each holds lines.  NULL if there is
- * none of that name. */
+/* The case files: "smoke", "ci", "full", "params", "bench", "tune"; each holds lines.  NULL if
+ * there is none of that name. */
 const char *check_cases(const char *tier);
 
 /* ---- For the ops' own files ------------------------------------------------ */
