@@ -242,28 +242,33 @@ static void assert_listed(const struct clattn__variant *v, const int *params, in
     }
 }
 
+/* user: the family. */
+static void check_built_in(void *user, const void *desc)
+{
+    const struct clattn__family *family = user;
+    const int width = writable_facts()->vector_width;
+    for (const struct clattn__variant *v = family->variants; v->name; v++) {
+        char reason[CLATTN__REASON_BYTES];
+        int params[CLATTN__MAX_PARAMS];
+        clattn__params_built_in(fixture.context, v, desc, params);
+        assert_listed(v, params, width);
+        if (width > 1) {
+            ck_assert_msg(clattn__fits(fixture.context, v, desc, params, reason),
+                          "%s, for vectors of %d: %s", v->name, width, reason);
+        }
+    }
+}
+
 /* Else a set could be in use that cannot be forced, nor kept. */
 START_TEST(what_is_built_in_for_a_device_is_among_the_choices_and_fits)
 {
     static const int widths[] = {1, 4, 8, 16};
-    const clattn_attention_desc attention = {
-        .head_dim = 64, .value_dim = 64, .query_heads = 8, .kv_heads = 8};
-    const clattn_project_desc project = {.in_dim = 64, .out_dim = 64};
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
         writable_facts()->vector_width = widths[w];
+        writable_facts()->local_bytes = 1 << 15;
+        writable_facts()->max_work_group = 64;
         for (const struct clattn__family *const *family = clattn__families; *family; family++) {
-            const void *desc = *family == &clattn__attention_family ? (const void *)&attention
-                                                                    : (const void *)&project;
-            for (const struct clattn__variant *v = (*family)->variants; v->name; v++) {
-                char reason[CLATTN__REASON_BYTES];
-                int params[CLATTN__MAX_PARAMS];
-                clattn__params_built_in(fixture.context, v, desc, params);
-                assert_listed(v, params, widths[w]);
-                if (widths[w] > 1) {
-                    ck_assert_msg(clattn__fits(fixture.context, v, desc, params, reason),
-                                  "%s, for vectors of %d: %s", v->name, widths[w], reason);
-                }
-            }
+            (*family)->usual(check_built_in, (void *)(size_t)*family);
         }
     }
 }

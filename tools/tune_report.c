@@ -20,7 +20,7 @@ void tune_print(const tune_row *row)
         printf(", %d wrong", row->wrong);
     }
     printf("\n  built in %10.4f ms  %s\n", row->built_in_ms, row->built_in);
-    if (row->built_in[0] && !row->better && row->gain <= 0) {
+    if (!row->better && row->gain <= 0) {
         printf("  no other is faster\n");
         return;
     }

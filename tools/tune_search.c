@@ -215,8 +215,12 @@ static bool confirm(search *s)
         row->best_ms = i == 0 || d.ms[1] < row->best_ms ? d.ms[1] : row->best_ms;
     }
     workload_close(&built_in);
-    row->better = done && strcmp(row->best, row->built_in) != 0 &&
-                  (row->gain > enough || s->sets.items[s->sets.built_in].wrong);
+    if (strcmp(row->best, row->built_in) == 0) { /* what differed was luck */
+        row->gain = 0;
+        row->best_ms = row->built_in_ms;
+    } else {
+        row->better = done && (row->gain > enough || s->sets.items[s->sets.built_in].wrong);
+    }
     return done;
 }
 
