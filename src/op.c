@@ -8,6 +8,8 @@
 
 const char *clattn_op_kernel(const clattn_op *op) { return op ? op->label : ""; }
 
+const char *clattn_op_params(const clattn_op *op) { return op ? op->params_text : ""; }
+
 void clattn_op_destroy(clattn_op *op)
 {
     if (!op) {

@@ -11,7 +11,9 @@ struct clattn_op {
     const struct clattn__family *family;
     const struct clattn__variant *variant;
     int params[CLATTN__MAX_PARAMS];
-    char label[160];
+    bool built_in; /* params are what the device gets without tuning */
+    char label[CLATTN__LABEL_BYTES];
+    char params_text[CLATTN__PARAMS_BYTES];
     clattn__mutex lock;
     cl_kernel kernel; /* NULL where a library computes */
 };

@@ -78,6 +78,9 @@ typedef struct clattn_attention_desc {
     int32_t split_keys; /* keys per part where a call with few queries is split over cores; 0 = by
                          * batch and device.  A fixed number gives the same bits whatever the batch.
                          */
+    const char *params; /* with kernel: values for its parameters, "VECTORS=2 KEYS=8", the rest
+                           built in (clattn/tune.h); NULL = what was kept by tuning, else built in
+                         */
 } clattn_attention_desc;
 
 /* What changes per call.  An axis written x|1 may have size 1 and is then
@@ -110,6 +113,10 @@ clattn_status clattn_attention_create(clattn_context *context, const clattn_atte
 /* Every kernel of this op, best first, and why each would or would not serve desc. */
 clattn_status clattn_attention_variants(clattn_context *context, const clattn_attention_desc *desc,
                                         clattn_variant_report *report, void *user);
+
+/* The kernel that run with these args takes, as clattn_op_kernel: calls with few queries may take
+ * another.  Lives as long as the op; "" if either is NULL. */
+const char *clattn_attention_kernel(const clattn_op *op, const clattn_attention_args *args);
 
 /* Bytes that run with these args needs; 0 = none. */
 size_t clattn_attention_scratch(const clattn_op *op, const clattn_attention_args *args);

@@ -10,9 +10,9 @@
  * normalised result and lse to parts, and attention/merge joins them.
  *
  * Launch: global {splits, kv_heads * ((n_q * GROUP) / ROWS rounded up), batch}, local {1, 1, 1}.
- * Memory: ROWS * (HEAD_DIM + VALUE_DIM) + WIDTH * max(HEAD_DIM, VALUE_DIM) floats.
- * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, WIDTH, ROWS, BLOCK (divides
- *         GROUP and ROWS), and those of score.h. */
+ * Memory, with ROWS = BLOCKS * BLOCK: ROWS * (HEAD_DIM + VALUE_DIM) + WIDTH * max(HEAD_DIM, VALUE_DIM) floats.
+ * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, WIDTH, BLOCK (divides GROUP),
+ *         BLOCKS, and those of score.h. */
 #include "base.h"
 #include "wide.h"
 #include "attention/arguments.h"
@@ -22,6 +22,7 @@
 #define QK_VECTORS VECTORS(HEAD_DIM)
 #define V_VECTORS VECTORS(VALUE_DIM)
 #define MOST_VECTORS (QK_VECTORS > V_VECTORS ? QK_VECTORS : V_VECTORS)
+#define ROWS (BLOCKS * BLOCK)
 /* BLOCK * PART vectors of results are summed at a time, in registers. */
 #define SUMS (WIDTH == 8 ? 8 : 16)
 #define PART (BLOCK < SUMS ? SUMS / BLOCK : 1)

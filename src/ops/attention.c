@@ -91,7 +91,8 @@ clattn_status clattn_attention_create(clattn_context *context, const clattn_atte
         return clattn__refuse("attention: %s is NULL", context ? "out" : "context");
     }
     TRY(clattn__attention_complete(desc, &full));
-    return clattn__op_create(context, &clattn__attention_family, &full, full.kernel, out);
+    return clattn__op_create(context, &clattn__attention_family, &full, full.kernel, full.params,
+                             out);
 }
 
 clattn_status clattn_attention_variants(clattn_context *context, const clattn_attention_desc *desc,
@@ -104,6 +105,19 @@ clattn_status clattn_attention_variants(clattn_context *context, const clattn_at
     TRY(clattn__attention_complete(desc, &full));
     clattn__report_variants(context, &clattn__attention_family, &full, report, user);
     return CLATTN_OK;
+}
+
+clattn_status clattn_attention_candidates(clattn_context *context,
+                                          const clattn_attention_desc *desc,
+                                          clattn_candidate_report *report, void *user)
+{
+    clattn_attention_desc full;
+    if (!context || !report) {
+        return clattn__refuse("attention: %s is NULL", context ? "report" : "context");
+    }
+    TRY(clattn__attention_complete(desc, &full));
+    return clattn__report_candidates(context, &clattn__attention_family, &full, full.kernel, report,
+                                     user);
 }
 
 /* ---- Running ---------------------------------------------------------------- */
@@ -230,11 +244,18 @@ struct plan {
  */
 enum { ITEMS_PER_UNIT = 4, LEAST_SPLIT_KEYS = 256 };
 
+/* Rows (queries x heads of a kv head) that one work-item of a variant for few queries takes. */
+static int64_t few_rows_of(const struct plan *plan)
+{
+    return clattn__param(plan->variant, plan->params, "BLOCK") *
+           clattn__param(plan->variant, plan->params, "BLOCKS");
+}
+
 static void plan_splits(const struct attention_op *op, int64_t batch, int64_t n_q, int64_t n_k,
                         struct plan *plan)
 {
     const clattn_attention_desc *d = &op->desc;
-    const int64_t rows = clattn__param(plan->variant, plan->params, "ROWS");
+    const int64_t rows = few_rows_of(plan);
     const int64_t items =
         batch * d->kv_heads * clattn__divide_up(n_q * (d->query_heads / d->kv_heads), rows);
     const int64_t wanted = (int64_t)ITEMS_PER_UNIT * op->base.context->facts.compute_units;
@@ -246,6 +267,11 @@ static void plan_splits(const struct attention_op *op, int64_t batch, int64_t n_
     plan->splits = n_k > 0 ? clattn__divide_up(n_k, plan->split_keys) : 1;
 }
 
+static bool takes_few(const struct attention_op *op, const clattn_attention_args *args)
+{
+    return op->few_variant && args->q.size[1] <= CLATTN__FEW_QUERIES;
+}
+
 static struct plan make_plan(const struct attention_op *op, const clattn_attention_args *args)
 {
     const clattn_attention_desc *d = &op->desc;
@@ -254,7 +280,7 @@ static struct plan make_plan(const struct attention_op *op, const clattn_attenti
                         .params = op->base.params,
                         .kernel = op->base.kernel,
                         .splits = 1};
-    if (op->few_variant && n_q <= CLATTN__FEW_QUERIES) {
+    if (takes_few(op, args)) {
         plan.variant = op->few_variant;
         plan.params = op->few_params;
         plan.kernel = op->few;
@@ -272,6 +298,15 @@ static struct plan make_plan(const struct attention_op *op, const clattn_attenti
         plan.parts = plan.splits * rows * (d->value_dim + 1);
     }
     return plan;
+}
+
+const char *clattn_attention_kernel(const clattn_op *base, const clattn_attention_args *args)
+{
+    if (clattn__op_check(base, &clattn__attention_family) != CLATTN_OK || !args) {
+        return "";
+    }
+    const struct attention_op *op = (const struct attention_op *)base;
+    return takes_few(op, args) ? op->few_label : base->label;
 }
 
 size_t clattn_attention_scratch(const clattn_op *op, const clattn_attention_args *args)
@@ -296,7 +331,7 @@ static clattn_status launch_attention(const struct attention_op *op, cl_command_
         const struct clattn__binding binding = clattn__attention_bind(plan->kernel, d, p);
         return clattn__launch(&binding, queue, global, local);
     }
-    const int64_t rows = clattn__param(plan->variant, plan->params, "ROWS");
+    const int64_t rows = few_rows_of(plan);
     const int64_t chunks = clattn__divide_up(p->n_q * (d->query_heads / d->kv_heads), rows);
     const int64_t few[3] = {plan->splits, d->kv_heads * chunks, p->batch};
     plan->variant->geometry(plan->params, few, global, local);

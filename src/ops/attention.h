@@ -14,6 +14,7 @@ struct attention_op {
     clattn_attention_desc desc;                /* with every default filled in */
     const struct clattn__variant *few_variant; /* for few queries; NULL = base serves those too */
     int few_params[CLATTN__MAX_PARAMS];
+    char few_label[CLATTN__LABEL_BYTES];
     cl_kernel few, merge;
     cl_kernel weights; /* NULL unless asked for */
 };

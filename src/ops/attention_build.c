@@ -52,21 +52,25 @@ struct clattn__binding clattn__attention_bind_merge(cl_kernel kernel,
 
 /* ---- Building --------------------------------------------------------------- */
 
-static void write_label(const struct attention_op *op, char *label, size_t bytes)
+static void label(const struct clattn__variant *variant, const void *desc,
+                  char text[CLATTN__LABEL_BYTES])
 {
-    const clattn_attention_desc *d = &op->desc;
-    char value_dim[16] = "", out_type[16] = "";
+    const clattn_attention_desc *d = desc;
+    char value_dim[16] = "", out_type[16] = "", group[16] = "";
     if (d->value_dim != d->head_dim) {
         snprintf(value_dim, sizeof value_dim, "/%d", d->value_dim);
     }
     if (d->out_type != d->type) {
         snprintf(out_type, sizeof out_type, ">%s", clattn_type_name(d->out_type));
     }
-    snprintf(label, bytes, "%s %s%s d%d%s%s%s%s%s%s%s%s", op->base.variant->name,
-             clattn_type_name(d->type), out_type, d->head_dim, value_dim,
-             d->kv_heads != d->query_heads ? " gqa" : "", d->causal ? " causal" : "",
-             d->window.on ? " window" : "", d->softcap > 0 ? " softcap" : "",
-             d->with & CLATTN_WITH_BIAS ? " bias" : "", d->with & CLATTN_WITH_MASK ? " mask" : "",
+    if (d->kv_heads != d->query_heads) {
+        snprintf(group, sizeof group, " gqa%d", d->query_heads / d->kv_heads);
+    }
+    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s d%d%s%s%s%s%s%s%s%s", variant->name,
+             clattn_type_name(d->type), out_type, d->head_dim, value_dim, group,
+             d->causal ? " causal" : "", d->window.on ? " window" : "",
+             d->softcap > 0 ? " softcap" : "", d->with & CLATTN_WITH_BIAS ? " bias" : "",
+             d->with & CLATTN_WITH_MASK ? " mask" : "",
              d->with & CLATTN_WITH_ALIBI ? " alibi" : "");
 }
 
@@ -155,6 +159,7 @@ static void build_few(struct attention_op *op)
     if (build_variant(op, variant, op->few_params, &op->few) == CLATTN_OK &&
         build_merge(op, variant, op->few_params) == CLATTN_OK) {
         op->few_variant = variant;
+        label(variant, &op->desc, op->few_label);
     } else {
         clattn__log(op->base.context, "attention: not %s: %s", variant->name, clattn_error());
     }
@@ -165,8 +170,7 @@ static clattn_status build(clattn_op *base, const void *desc)
     struct attention_op *op = (struct attention_op *)base;
     const bool forced = ((const clattn_attention_desc *)desc)->kernel;
     op->desc = *(const clattn_attention_desc *)desc;
-    op->desc.kernel = NULL; /* the caller's string does not outlive the call */
-    write_label(op, base->label, sizeof base->label);
+    op->desc.kernel = op->desc.params = NULL; /* the caller's strings do not outlive the call */
     TRY(build_variant(op, base->variant, base->params, &base->kernel));
     if (base->variant->few_rows) {
         TRY(build_merge(op, base->variant, base->params));
@@ -212,6 +216,7 @@ const struct clattn__family clattn__attention_family = {
     .op = "attention",
     .variants = clattn__attention_variants,
     .op_bytes = sizeof(struct attention_op),
+    .label = label,
     .build = build,
     .release = release,
     .usual = usual,

@@ -255,6 +255,7 @@ static clattn_attention_desc describe(const struct run *run, const char *kernel)
         .kernel = kernel && kernel[0] ? kernel : NULL,
         .weights_stage = run->stage,
         .bias_type = c->bias_type,
+        .params = c->params[0] ? c->params : NULL,
     };
     return desc;
 }
@@ -340,4 +341,15 @@ void check_attention(const struct check *check, const struct test_case *c, const
     free(e.lse);
     free(e.weights);
     free(run);
+}
+
+void check_attention_candidates(const struct check *check, const struct test_case *c,
+                                const char *kernel, clattn_candidate_report *visit, void *user)
+{
+    struct check_result unread;
+    struct run run = {.c = c};
+    if (read_choices(&run, &unread)) {
+        const clattn_attention_desc desc = describe(&run, kernel);
+        clattn_attention_candidates(check->context, &desc, visit, user);
+    }
 }

@@ -7,13 +7,9 @@
 
 enum kind { FLAG, INTEGER, SEED, REAL, TYPE, TEXT, LAYOUT };
 
-#define TEXT_ROW(name, field)                                                                      \
-    {                                                                                              \
-        name, TEXT, offsetof(struct test_case, field), sizeof((struct test_case *)0)->field        \
-    }
 #define ROW(name, kind, field)                                                                     \
     {                                                                                              \
-        name, kind, offsetof(struct test_case, field), 0                                           \
+        name, kind, offsetof(struct test_case, field), sizeof((struct test_case *)0)->field        \
     }
 
 static const struct row {
@@ -35,18 +31,18 @@ static const struct row {
     ROW("--type", TYPE, type),
     ROW("--out-type", TYPE, out_type),
     ROW("--causal", FLAG, causal),
-    TEXT_ROW("--offset", offset),
-    TEXT_ROW("--window", window),
+    ROW("--offset", TEXT, offset),
+    ROW("--window", TEXT, window),
     ROW("--scale", REAL, scale),
     ROW("--softcap", REAL, softcap),
-    TEXT_ROW("--bias", bias),
+    ROW("--bias", TEXT, bias),
     ROW("--bias-type", TYPE, bias_type),
-    TEXT_ROW("--mask", mask),
-    TEXT_ROW("--alibi", alibi),
+    ROW("--mask", TEXT, mask),
+    ROW("--alibi", TEXT, alibi),
     ROW("--sinks", FLAG, sinks),
-    TEXT_ROW("--kv-length", kv_length),
+    ROW("--kv-length", TEXT, kv_length),
     ROW("--lse", FLAG, lse),
-    TEXT_ROW("--weights", weights),
+    ROW("--weights", TEXT, weights),
     ROW("--layout", LAYOUT, layout),
     ROW("--nan", FLAG, nan),
     ROW("--extreme", FLAG, extreme),
@@ -54,8 +50,23 @@ static const struct row {
     ROW("--no-out", FLAG, no_out),
     ROW("--with-bias", FLAG, project_bias),
     ROW("--seed", SEED, seed),
-    TEXT_ROW("--kernel", kernel),
+    ROW("--kernel", TEXT, kernel),
+    ROW("--params", TEXT, params),
 };
+
+static const char *const types[] = {"f32", "f16", "bf16", NULL};
+static const char *const layouts[] = {"bnhd", "bhnd", "gaps", NULL};
+static const struct test_case defaults = {.batch = 1,
+                                          .heads = 1,
+                                          .n_q = 1,
+                                          .n_k = 1,
+                                          .head_dim = 16,
+                                          .rows = 1,
+                                          .in_dim = 16,
+                                          .out_dim = 16,
+                                          .seed = 1};
+
+/* ---- Reading ------------------------------------------------------------------------------ */
 
 static bool choose(const char *text, const char *const *names, int *out)
 {
@@ -70,8 +81,6 @@ static bool choose(const char *text, const char *const *names, int *out)
 
 static bool read_value(const struct row *row, const char *text, void *to)
 {
-    static const char *const types[] = {"f32", "f16", "bf16", NULL};
-    static const char *const layouts[] = {"bnhd", "bhnd", "gaps", NULL};
     char *end = NULL;
     int choice = 0;
     switch (row->kind) {
@@ -96,12 +105,31 @@ static bool read_value(const struct row *row, const char *text, void *to)
     return false;
 }
 
+/* Cuts the next word off, without its quotes; NULL = there is none. */
+static char *next_word(char **text)
+{
+    static const char blanks[] = " \t\r\n";
+    char *from = *text + strspn(*text, blanks), *word = from, *to = from;
+    bool quoted = false;
+    if (!*from) {
+        return NULL;
+    }
+    for (; *from && (quoted || !strchr(blanks, *from)); from++) {
+        if (*from == '\'') {
+            quoted = !quoted;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *text = from + (*from != '\0');
+    *to = '\0';
+    return word;
+}
+
 static bool read_words(char *text, struct test_case *out, char *why, size_t why_bytes)
 {
     bool out_type_given = false;
-    char *save = NULL;
-    for (char *word = strtok_r(text, " \t\r\n", &save); word;
-         word = strtok_r(NULL, " \t\r\n", &save)) {
+    for (char *word = next_word(&text); word; word = next_word(&text)) {
         size_t i = 0;
         char *value = strchr(word, '=');
         if (value) {
@@ -115,7 +143,7 @@ static bool read_words(char *text, struct test_case *out, char *why, size_t why_
             return false;
         }
         if (rows[i].kind != FLAG && !value) {
-            value = strtok_r(NULL, " \t\r\n", &save);
+            value = next_word(&text);
         }
         if ((rows[i].kind != FLAG && !value) ||
             !read_value(&rows[i], value, (char *)out + rows[i].offset)) {
@@ -133,15 +161,6 @@ bool case_parse(const char *line, const char *op, struct test_case *out, char *w
                 size_t why_bytes)
 {
     char text[1024];
-    const struct test_case defaults = {.batch = 1,
-                                       .heads = 1,
-                                       .n_q = 1,
-                                       .n_k = 1,
-                                       .head_dim = 16,
-                                       .rows = 1,
-                                       .in_dim = 16,
-                                       .out_dim = 16,
-                                       .seed = 1};
     *out = defaults;
     if ((size_t)snprintf(text, sizeof text, "%s", line) >= sizeof text) {
         snprintf(why, why_bytes, "a case is longer than %zu characters", sizeof text - 1);
@@ -166,6 +185,41 @@ bool case_parse(const char *line, const char *op, struct test_case *out, char *w
     out->kv_heads = out->kv_heads ? out->kv_heads : out->heads;
     out->value_dim = out->value_dim ? out->value_dim : out->head_dim;
     return true;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------ */
+
+static void write_value(const struct row *row, const char *from, char *text, size_t bytes)
+{
+    switch (row->kind) {
+    case FLAG: text[0] = '\0'; break;
+    case INTEGER: snprintf(text, bytes, " %d", *(const int32_t *)from); break;
+    case SEED: snprintf(text, bytes, " %llu", (unsigned long long)*(const uint64_t *)from); break;
+    case REAL: snprintf(text, bytes, " %.9g", *(const float *)from); break;
+    case TEXT: snprintf(text, bytes, strchr(from, ' ') ? " '%s'" : " %s", from); break;
+    case TYPE: snprintf(text, bytes, " %s", types[*(const clattn_type *)from]); break;
+    case LAYOUT: snprintf(text, bytes, " %s", layouts[*(const enum layout *)from]); break;
+    }
+}
+
+void case_write(const struct test_case *c, char *line, size_t bytes)
+{
+    struct test_case unsaid = defaults; /* what the line need not say */
+    unsaid.kv_heads = c->heads;
+    unsaid.value_dim = c->head_dim;
+    unsaid.out_type = c->type;
+    snprintf(line, bytes, "%s", c->op);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *at = (const char *)c + rows[i].offset;
+        char value[192];
+        const size_t used = strlen(line);
+        if (rows[i].kind == TEXT
+                ? at[0] != '\0'
+                : memcmp(at, (const char *)&unsaid + rows[i].offset, rows[i].bytes) != 0) {
+            write_value(&rows[i], at, value, sizeof value);
+            snprintf(line + used, bytes - used, " %s%s", rows[i].name, value);
+        }
+    }
 }
 
 int64_t case_number(const char *list, int64_t n)

@@ -11,10 +11,12 @@ static const struct op {
     const char *name;
     void (*run)(const struct check *check, const struct test_case *c, const char *kernel,
                 struct check_result *result);
+    void (*candidates)(const struct check *check, const struct test_case *c, const char *kernel,
+                       clattn_candidate_report *visit, void *user); /* NULL = there are none */
 } ops[] = {
-    {"attention", check_attention},
-    {"project", check_project},
-    {"mha", check_mha},
+    {"attention", check_attention, check_attention_candidates},
+    {"project", check_project, check_project_candidates},
+    {"mha", check_mha, NULL},
 };
 
 const char *const check_ops[] = {"attention", "project", "mha", NULL};
@@ -85,6 +87,16 @@ void check_variants(const struct check *check, const struct test_case *c,
         /* A layer is run with each variant of its attention. */
         const clattn_attention_desc desc = {.head_dim = c->head_dim, .query_heads = c->heads};
         clattn_attention_variants(check->context, &desc, report, &visitor);
+    }
+}
+
+void check_candidates(const struct check *check, const struct test_case *c, const char *kernel,
+                      clattn_candidate_report *visit, void *user)
+{
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        if (!strcmp(ops[i].name, c->op) && ops[i].candidates) {
+            ops[i].candidates(check, c, kernel, visit, user);
+        }
     }
 }
 

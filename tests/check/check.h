@@ -26,13 +26,27 @@ void check_run(const struct check *check, const struct test_case *c, const char 
 void check_variants(const struct check *check, const struct test_case *c,
                     void (*visit)(void *user, const char *kernel), void *user);
 
+/* Calls visit with every set of parameters that the kernel can be compiled with for the case. */
+void check_candidates(const struct check *check, const struct test_case *c, const char *kernel,
+                      clattn_candidate_report *visit, void *user);
+
 /* A random case of the op as a line, the same for the same seed. */
 void check_random_line(const char *op, uint64_t seed, char *line, size_t bytes);
+
+/* Calls visit with a line for each set of parameters of each kernel of the op, on every case of
+ * params.txt; limit > 0: for at most so many sets of a kernel that seed picks, each on one case.
+ * Stops where visit returns false; false then, and without memory. */
+bool check_params_lines(const struct check *check, const char *op, int32_t limit, uint64_t seed,
+                        bool (*visit)(void *user, const char *line), void *user);
+
+/* In how many values two sets of parameters of one kernel differ. */
+int check_params_distance(const char *a, const char *b);
 
 /* The ops that have cases, until NULL. */
 extern const char *const check_ops[];
 
-/* The case files: "smoke", "ci", "full"; each holds lines.  NULL if there is none of that name. */
+/* The case files: "smoke", "ci", "full", "params", "bench", "tune"; each holds lines.  NULL if
+ * there is none of that name. */
 const char *check_cases(const char *tier);
 
 /* ---- For the ops' own files ------------------------------------------------ */
@@ -54,6 +68,10 @@ bool check_step(struct check_result *result, bool ok, const char *what);
 struct clattn_op;
 void check_attention(const struct check *check, const struct test_case *c, const char *kernel,
                      struct check_result *result);
+void check_attention_candidates(const struct check *check, const struct test_case *c,
+                                const char *kernel, clattn_candidate_report *visit, void *user);
+void check_project_candidates(const struct check *check, const struct test_case *c,
+                              const char *kernel, clattn_candidate_report *visit, void *user);
 void check_project(const struct check *check, const struct test_case *c, const char *kernel,
                    struct check_result *result);
 void check_mha(const struct check *check, const struct test_case *c, const char *kernel,

@@ -26,15 +26,22 @@ static bool make_buffers(const struct test_case *c, struct buffer o[OPERANDS])
     return made;
 }
 
-static bool execute(const struct check *check, const struct test_case *c, const char *kernel,
-                    struct buffer o[OPERANDS], struct check_result *result)
+static clattn_project_desc describe(const struct test_case *c, const char *kernel)
 {
     const clattn_project_desc desc = {.in_dim = c->in_dim,
                                       .out_dim = c->out_dim,
                                       .type = c->type,
                                       .out_type = c->out_type,
                                       .bias = c->project_bias,
-                                      .kernel = kernel && kernel[0] ? kernel : NULL};
+                                      .kernel = kernel && kernel[0] ? kernel : NULL,
+                                      .params = c->params[0] ? c->params : NULL};
+    return desc;
+}
+
+static bool execute(const struct check *check, const struct test_case *c, const char *kernel,
+                    struct buffer o[OPERANDS], struct check_result *result)
+{
+    const clattn_project_desc desc = describe(c, kernel);
     const clattn_project_args args = {
         .x = o[X].view, .weight = o[WEIGHT].view, .bias = o[BIAS].view, .y = o[Y].view};
     clattn_op *op = NULL;
@@ -76,4 +83,11 @@ void check_project(const struct check *check, const struct test_case *c, const c
         buffer_free(&o[i]);
     }
     free(expected);
+}
+
+void check_project_candidates(const struct check *check, const struct test_case *c,
+                              const char *kernel, clattn_candidate_report *visit, void *user)
+{
+    const clattn_project_desc desc = describe(c, kernel);
+    clattn_project_candidates(check->context, &desc, visit, user);
 }
