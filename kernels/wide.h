@@ -13,11 +13,13 @@ typedef JOIN(float, WIDTH) vfloat;
 typedef JOIN(int, WIDTH) vint;
 typedef JOIN(uint, WIDTH) vuint;
 typedef JOIN(ushort, WIDTH) vushort;
+typedef JOIN(char, WIDTH) vchar;
 
 /* Vectors at any address that a float or ushort may have.  vloadn and vstoren would do, but PoCL
  * makes four moves of one. */
 typedef vfloat vfloat_at __attribute__((aligned(4)));
 typedef vushort vushort_at __attribute__((aligned(2)));
+typedef vchar vchar_at __attribute__((aligned(1)));
 
 __constant int lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
@@ -38,6 +40,9 @@ static inline vfloat load_wide(const int type, __global const void *values, cons
         const vushort bits = *(__global const vushort_at *)((__global const ushort *)values + index);
         return JOIN(as_float, WIDTH)(JOIN(convert_uint, WIDTH)(bits) << 16);
     }
+    if (type == I8) {
+        return JOIN(convert_float, WIDTH)(*(__global const vchar_at *)((__global const char *)values + index));
+    }
     return *(__global const vfloat_at *)((__global const float *)values + index);
 }
 
@@ -45,7 +50,8 @@ static inline vfloat load_wide(const int type, __global const void *values, cons
  * what is read now.  Any address will do.  OpenCL's own prefetch does nothing on PoCL. */
 static inline void soon(const int type, __global const void *values, const long index)
 {
-    __builtin_prefetch((__global const void *)((__global const char *)values + index * (type == F32 ? 4 : 2)), 0, 1);
+    const int bytes = type == F32 ? 4 : type == I8 ? 1 : 2;
+    __builtin_prefetch((__global const void *)((__global const char *)values + index * bytes), 0, 1);
 }
 
 static inline void store_wide(const int type, __global void *values, const long index, const vfloat value)

@@ -33,9 +33,8 @@
 
 /* ---- Queries and results: rows in memory, columns here ----------------------- */
 
-static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const void *q,
-                                const long4 q_at, const int b, const int h, const int i0, const int i1,
-                                const float factor)
+static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const void *q, const long row0,
+                                const long step, const int i0, const int i1, const float factor)
 {
     for (int n = 0; n < VECTORS; n++) {
         int c = 0;
@@ -43,7 +42,7 @@ static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const 
             vfloat rows[WIDTH];
             UNROLL
             for (int r = 0; r < WIDTH; r++) {
-                rows[r] = load_wide(TYPE, q, place(q_at, b, min(i0 + n * WIDTH + r, i1), h) + c) * factor;
+                rows[r] = load_wide(TYPE, q, row0 + min(i0 + n * WIDTH + r, i1) * step + c) * factor;
             }
             transpose(rows);
             UNROLL
@@ -54,15 +53,15 @@ static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const 
         for (; c < HEAD_DIM; c++) {
             float column[WIDTH];
             for (int r = 0; r < WIDTH; r++) {
-                column[r] = load(TYPE, q, place(q_at, b, min(i0 + n * WIDTH + r, i1), h) + c) * factor;
+                column[r] = load(TYPE, q, row0 + min(i0 + n * WIDTH + r, i1) * step + c) * factor;
             }
             query[c][n] = *(const vfloat_at *)column;
         }
     }
 }
 
-static inline void store_results(vfloat sum[VALUE_DIM][VECTORS], __global void *out, const long4 out_at,
-                                 const int b, const int h, const int i0, const int i1)
+static inline void store_results(vfloat sum[VALUE_DIM][VECTORS], __global void *out, const long row0,
+                                 const long step, const int i0, const int i1)
 {
     for (int n = 0; n < VECTORS; n++) {
         const int rows_left = i1 + 1 - i0 - n * WIDTH;
@@ -77,7 +76,7 @@ static inline void store_results(vfloat sum[VALUE_DIM][VECTORS], __global void *
             UNROLL
             for (int r = 0; r < WIDTH; r++) {
                 if (r < rows_left) {
-                    store_wide(OUT_TYPE, out, place(out_at, b, i0 + n * WIDTH + r, h) + c, rows[r]);
+                    store_wide(OUT_TYPE, out, row0 + (i0 + n * WIDTH + r) * step + c, rows[r]);
                 }
             }
         }
@@ -85,7 +84,7 @@ static inline void store_results(vfloat sum[VALUE_DIM][VECTORS], __global void *
             float column[WIDTH];
             *(vfloat_at *)column = sum[c][n];
             for (int r = 0; r < min(rows_left, WIDTH); r++) {
-                store(OUT_TYPE, out, place(out_at, b, i0 + n * WIDTH + r, h) + c, column[r]);
+                store(OUT_TYPE, out, row0 + (i0 + n * WIDTH + r) * step + c, column[r]);
             }
         }
     }
@@ -171,19 +170,26 @@ static inline void load_extra(vfloat weight[TILE_K][VECTORS], const struct score
     }
 }
 
+/* WIDTH columns from c on, all of one group of scales. */
+static inline vfloat load_row_wide(const struct rows_of *rows, const struct row_place row, const int c)
+{
+    const vfloat values = load_wide(KV_TYPE, rows->values, row.values + c);
+    return KV_TYPE == I8 ? values * rows->scale[row.scale + c / SCALED] : values;
+}
+
 /* KEYS keys from row j on, widened and side by side; rows from end on repeat the last. */
-static inline void load_keys(float *keys, __global const void *k, const long4 k_at, const int b, const int g,
+static inline void load_keys(float *wide_keys, const struct rows_of *all_keys, const struct keys_of *keys, const int g,
                              const int j, const int end)
 {
     for (int t = 0; t < KEYS; t++) {
-        const long row = place(k_at, b, min(j + t, end - 1), g);
+        const struct row_place row = row_place(all_keys, keys, min(j + t, end - 1), g);
         int c = 0;
         UNROLL_BY(4)
         for (; c + WIDTH <= HEAD_DIM; c += WIDTH) {
-            *(vfloat_at *)(keys + t * HEAD_DIM + c) = load_wide(TYPE, k, row + c);
+            *(vfloat_at *)(wide_keys + t * HEAD_DIM + c) = load_row_wide(all_keys, row, c);
         }
         for (; c < HEAD_DIM; c++) {
-            keys[t * HEAD_DIM + c] = load(TYPE, k, row + c);
+            wide_keys[t * HEAD_DIM + c] = load_of(all_keys, row, c);
         }
     }
 }
@@ -210,7 +216,7 @@ static inline void multiply_keys(vfloat score[KEYS][VECTORS], vfloat query[HEAD_
         }
         UNROLL
         for (int t = 0; t < KEYS; t++) {
-            const vfloat key = TYPE == F32 ? key_row[t][c] : wide_keys[t * HEAD_DIM + c];
+            const vfloat key = KV_TYPE == F32 ? key_row[t][c] : wide_keys[t * HEAD_DIM + c];
             UNROLL
             for (int n = 0; n < VECTORS; n++) {
                 part[t][n] = fma(key, column[n], part[t][n]);
@@ -227,14 +233,14 @@ static inline void multiply_keys(vfloat score[KEYS][VECTORS], vfloat query[HEAD_
 }
 
 /* A key's scores, to guess where those of the first tile lie. */
-static inline void guess(vfloat reference[VECTORS], vfloat query[HEAD_DIM][VECTORS], __global const void *k,
-                         const long row)
+static inline void guess(vfloat reference[VECTORS], vfloat query[HEAD_DIM][VECTORS], const struct rows_of *all_keys,
+                         const struct row_place row)
 {
     for (int n = 0; n < VECTORS; n++) {
         reference[n] = 0.0f;
     }
     for (int c = 0; c < HEAD_DIM; c++) {
-        const vfloat key = load(TYPE, k, row + c);
+        const vfloat key = load_of(all_keys, row, c);
         for (int n = 0; n < VECTORS; n++) {
             reference[n] = fma(key, query[c][n], reference[n]);
         }
@@ -302,29 +308,60 @@ static inline void weigh_any(vfloat (*weight)[VECTORS], vfloat score[KEYS][VECTO
 
 /* ---- Values ------------------------------------------------------------------ */
 
+/* Values of a tile: rows that do not follow each other are looked up once. */
+struct tile_values {
+    struct rows_of rows;
+    struct row_place first;                       /* row 0 of the tile */
+    struct row_place row[SCATTERED ? TILE_K : 1]; /* each, if they are scattered */
+};
+
+static inline struct row_place value_row(const struct tile_values *tile, const int j)
+{
+    struct row_place row = tile->row[SCATTERED ? j : 0];
+    if (!SCATTERED) {
+        row.values = tile->first.values + j * tile->rows.at.z;
+        row.scale = tile->first.scale + j * tile->rows.scale_at.z;
+    }
+    return row;
+}
+
+static inline void find_values(struct tile_values *tile, const struct keys_of *keys, const int g, const int j0,
+                               const int count)
+{
+    tile->first = row_place(&tile->rows, keys, j0, g);
+    for (int j = 0; SCATTERED && j < count; j++) {
+        tile->row[j] = row_place(&tile->rows, keys, j0 + j, g);
+    }
+}
+
 /* KEYS consecutive values, widened; halves go through a variable as in wide.h. */
 static inline JOIN(float, KEYS) load_some(__global const void *v, const long index)
 {
-    if (TYPE == F32) {
+    if (KV_TYPE == F32) {
         return JOIN(vload, KEYS)(0, (__global const float *)v + index);
     }
+    if (KV_TYPE == I8) {
+        return JOIN(convert_float, KEYS)(JOIN(vload, KEYS)(0, (__global const char *)v + index));
+    }
     const JOIN(ushort, KEYS) bits = JOIN(vload, KEYS)(0, (__global const ushort *)v + index);
-    if (TYPE == F16) {
+    if (KV_TYPE == F16) {
         return JOIN(vload_half, KEYS)(0, (const half *)&bits);
     }
     return JOIN(as_float, KEYS)(JOIN(convert_uint, KEYS)(bits) << 16);
 }
 
 /* Columns c .. c + columns of the tile's values, widened, KEYS side by side. */
-static inline void load_values(float values[TILE_K * KEYS], __global const void *v, long row, const long step,
+static inline void load_values(float values[TILE_K * KEYS], const struct tile_values *tile, const int c,
                                const int count, const int columns)
 {
-    for (int j = 0; j < count; j++, row += step) {
+    for (int j = 0; j < count; j++) {
+        const struct row_place row = value_row(tile, j);
         if (columns == KEYS) {
-            JOIN(vstore, KEYS)(load_some(v, row), j, values);
+            const float scale = KV_TYPE == I8 ? tile->rows.scale[row.scale + c / SCALED] : 1.0f;
+            JOIN(vstore, KEYS)(load_some(tile->rows.values, row.values + c) * scale, j, values);
         } else {
             for (int t = 0; t < columns; t++) {
-                values[j * KEYS + t] = load(TYPE, v, row + t);
+                values[j * KEYS + t] = load_of(&tile->rows, row, c + t);
             }
         }
     }
@@ -333,12 +370,11 @@ static inline void load_values(float values[TILE_K * KEYS], __global const void 
 /* O^T[c .. c + columns) += V[j][c] * P[j]; columns is at most KEYS and a constant.  f32 is
  * read in place, what is narrower is widened first, once for all queries. */
 static inline void multiply_values(vfloat (*sum)[VECTORS], vfloat weight[TILE_K][VECTORS], float values[TILE_K * KEYS],
-                                   __global const void *v, long row, const long step, const int count,
-                                   const int columns)
+                                   const struct tile_values *tile, const int c, const int count, const int columns)
 {
     vfloat part[KEYS][VECTORS];
-    if (TYPE != F32) {
-        load_values(values, v, row, step, count, columns);
+    if (KV_TYPE != F32) {
+        load_values(values, tile, c, count, columns);
     }
     UNROLL
     for (int t = 0; t < columns; t++) {
@@ -347,21 +383,26 @@ static inline void multiply_values(vfloat (*sum)[VECTORS], vfloat weight[TILE_K]
             part[t][n] = 0.0f;
         }
     }
+    __global const float *v = (__global const float *)tile->rows.values + c;
+    long row = tile->first.values;
     for (int j = 0; j < count; j++) {
         vfloat w[VECTORS];
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
             w[n] = weight[j][n];
         }
+        if (SCATTERED && KV_TYPE == F32) {
+            row = tile->row[j].values;
+        }
         UNROLL
         for (int t = 0; t < columns; t++) {
-            const vfloat value = TYPE == F32 ? ((__global const float *)v)[row + t] : values[j * KEYS + t];
+            const vfloat value = KV_TYPE == F32 ? v[row + t] : values[j * KEYS + t];
             UNROLL
             for (int n = 0; n < VECTORS; n++) {
                 part[t][n] = fma(value, w[n], part[t][n]);
             }
         }
-        row += step;
+        row += tile->rows.at.z;
     }
     UNROLL
     for (int t = 0; t < columns; t++) {
@@ -374,11 +415,12 @@ static inline void multiply_values(vfloat (*sum)[VECTORS], vfloat weight[TILE_K]
 
 /* The same product where values that are not seen may be NaN: slow, rare. */
 static inline void multiply_seen_values(vfloat sum[VALUE_DIM][VECTORS], vfloat weight[TILE_K][VECTORS],
-                                        __global const void *v, long row, const long step, const int count)
+                                        const struct tile_values *tile, const int count)
 {
-    for (int j = 0; j < count; j++, row += step) {
+    for (int j = 0; j < count; j++) {
+        const struct row_place row = value_row(tile, j);
         for (int c = 0; c < VALUE_DIM; c++) {
-            const vfloat value = load(TYPE, v, row + c);
+            const vfloat value = load_of(&tile->rows, row, c);
             for (int n = 0; n < VECTORS; n++) {
                 const vint hidden = JOIN(as_int, WIDTH)(weight[j][n]) < 0;
                 sum[c][n] = fma(hidden ? (vfloat)(0.0f) : value, weight[j][n], sum[c][n]);
@@ -434,20 +476,22 @@ __kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_s
 void attention_wide(ATTENTION_ARGUMENTS)
 {
     const int h = get_group_id(1), b = get_group_id(2), g = h / GROUP;
-    const int i0 = get_group_id(0) * ROWS, i1 = min(i0 + ROWS, n_q) - 1;
-    if (i0 >= n_q) {
-        return;
-    }
     const struct score_arguments a = SCORE_ARGUMENTS;
     const struct head head = HEAD_OF(&a, b, h);
+    const int i0 = get_group_id(0) * ROWS, i1 = min(i0 + ROWS, head.n_q) - 1;
+    if (i0 >= head.n_q) {
+        return;
+    }
+    const struct rows_of all_keys = KEY_ROWS;
     const struct span keys = visible_span(&a, &head, i0, i1);
     const float cap = SOFTCAP ? softcap * LOG2E : 1.0f;
 
     vfloat query[HEAD_DIM][VECTORS], sum[VALUE_DIM][VECTORS], weight[TILE_K][VECTORS];
-    float wide_keys[TYPE == F32 ? 1 : KEYS * HEAD_DIM], values[TYPE == F32 ? 1 : TILE_K * KEYS];
+    float wide_keys[KV_TYPE == F32 ? 1 : KEYS * HEAD_DIM], values[KV_TYPE == F32 ? 1 : TILE_K * KEYS];
+    struct tile_values tile = {VALUE_ROWS};
     vfloat reference[VECTORS], total[VECTORS]; /* m, and the sum of weights */
     struct rows rows;
-    load_queries(query, q, q_at, b, h, i0, i1, scale * LOG2E);
+    load_queries(query, q, place(q_at, b, head.q0, h), q_at.z, i0, i1, scale * LOG2E);
     see(&rows, &a, &head, i0, i1);
 
     bool careful = false; /* values that are not seen may not be finite */
@@ -467,7 +511,7 @@ void attention_wide(ATTENTION_ARGUMENTS)
             vfloat tile_total[VECTORS], top[VECTORS];
             bool relative = settled || guessed;
             if (guessed) {
-                guess(reference, query, k, place(k_at, b, j0, g));
+                guess(reference, query, &all_keys, row_place(&all_keys, &head.keys, j0, g));
             }
             while (true) {
                 vfloat start[VECTORS];
@@ -482,13 +526,13 @@ void attention_wide(ATTENTION_ARGUMENTS)
                 for (int j = 0; j < count; j += KEYS) {
                     vfloat score[KEYS][VECTORS];
                     const vfloat zero[VECTORS] = {0.0f};
-                    if (TYPE != F32) {
-                        load_keys(wide_keys, k, k_at, b, g, j0 + j, keys.end);
+                    if (KV_TYPE != F32) {
+                        load_keys(wide_keys, &all_keys, &head.keys, g, j0 + j, keys.end);
                     }
                     __global const float *key_row[KEYS];
                     UNROLL
                     for (int t = 0; t < KEYS; t++) {
-                        key_row[t] = (__global const float *)k + place(k_at, b, min(j0 + j + t, keys.end - 1), g);
+                        key_row[t] = (__global const float *)k + key_place(&head.keys, k_at, min(j0 + j + t, keys.end - 1), g);
                     }
                     multiply_keys(score, query, key_row, wide_keys, SOFTCAP ? zero : start);
                     if (!SOFTCAP && !WITH_ALIBI && relative && j + KEYS <= count &&
@@ -518,17 +562,17 @@ void attention_wide(ATTENTION_ARGUMENTS)
             for (int n = 0; n < VECTORS; n++) {
                 total[n] += tile_total[n];
             }
-            const long row = place(v_at, b, j0, g);
+            find_values(&tile, &head.keys, g, j0, count);
             if (careful && (EXTRA || !open_tile)) {
-                multiply_seen_values(sum, weight, v, row, v_at.z, count);
+                multiply_seen_values(sum, weight, &tile, count);
                 continue;
             }
             for (int c = 0; c + KEYS <= VALUE_DIM; c += KEYS) {
-                multiply_values(sum + c, weight, values, v, row + c, v_at.z, count, KEYS);
+                multiply_values(sum + c, weight, values, &tile, c, count, KEYS);
             }
             if (VALUE_DIM % KEYS) {
                 const int c = VALUE_DIM - VALUE_DIM % KEYS;
-                multiply_values(sum + c, weight, values, v, row + c, v_at.z, count, VALUE_DIM % KEYS);
+                multiply_values(sum + c, weight, values, &tile, c, count, VALUE_DIM % KEYS);
             }
         }
         careful = !careful && !all_finite(sum);
@@ -552,9 +596,9 @@ void attention_wide(ATTENTION_ARGUMENTS)
             const vfloat log_sum = total[n] == 0.0f ? (vfloat)(-INFINITY) : m * LN2 + log(total[n]);
             *(vfloat_at *)row = log_sum;
             for (int r = 0; r < min(WIDTH, i1 + 1 - i0 - n * WIDTH); r++) {
-                lse[place(lse_at, b, i0 + n * WIDTH + r, h)] = row[r];
+                lse[place(lse_at, b, head.q0 + i0 + n * WIDTH + r, h)] = row[r];
             }
         }
     }
-    store_results(sum, out, out_at, b, h, i0, i1);
+    store_results(sum, out, place(out_at, b, head.q0, h), out_at.z, i0, i1);
 }

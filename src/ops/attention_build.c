@@ -11,9 +11,10 @@ struct clattn__binding clattn__attention_bind(cl_kernel kernel, const clattn_att
                                               const struct attention_problem *p)
 {
     struct clattn__binding binding = {.kernel = kernel};
-    const struct clattn__view *const views[] = {&p->q,         &p->k,      &p->v,     &p->out,
-                                                &p->bias,      &p->mask,   &p->alibi, &p->sinks,
-                                                &p->kv_length, &p->offset, &p->lse,   &p->weights};
+    const struct clattn__view *const views[] = {
+        &p->q,          &p->k,       &p->v,         &p->out,    &p->bias,    &p->mask,
+        &p->alibi,      &p->sinks,   &p->kv_length, &p->offset, &p->q_start, &p->k_start,
+        &p->page_table, &p->k_scale, &p->v_scale,   &p->lse,    &p->weights};
     for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
         clattn__bind_view(&binding, views[i]);
     }
@@ -23,6 +24,10 @@ struct clattn__binding clattn__attention_bind(cl_kernel kernel, const clattn_att
     clattn__bind_float(&binding, d->softcap);
     clattn__bind_int(&binding, d->window.on ? d->window.left : -1);
     clattn__bind_int(&binding, d->window.on ? d->window.right : -1);
+    clattn__bind_int(&binding, p->q_rows);
+    clattn__bind_int(&binding, p->k_rows);
+    clattn__bind_int(&binding, p->capacity);
+    clattn__bind_int(&binding, p->pages);
     return binding;
 }
 
@@ -45,6 +50,8 @@ struct clattn__binding clattn__attention_bind_merge(cl_kernel kernel,
     clattn__bind_int(&binding, p->splits);
     clattn__bind_view(&binding, &p->out);
     clattn__bind_view(&binding, &p->lse);
+    clattn__bind_view(&binding, &p->q_start);
+    clattn__bind_int(&binding, p->q_rows);
     clattn__bind_int(&binding, p->n_q);
     clattn__bind_int(&binding, d->query_heads);
     return binding;
@@ -56,7 +63,7 @@ static void label(const struct clattn__variant *variant, const void *desc,
                   char text[CLATTN__LABEL_BYTES])
 {
     const clattn_attention_desc *d = desc;
-    char value_dim[16] = "", out_type[16] = "", group[16] = "";
+    char value_dim[16] = "", out_type[16] = "", group[16] = "", kv_type[16] = "", pages[24] = "";
     if (d->value_dim != d->head_dim) {
         snprintf(value_dim, sizeof value_dim, "/%d", d->value_dim);
     }
@@ -66,11 +73,17 @@ static void label(const struct clattn__variant *variant, const void *desc,
     if (d->kv_heads != d->query_heads) {
         snprintf(group, sizeof group, " gqa%d", d->query_heads / d->kv_heads);
     }
-    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s d%d%s%s%s%s%s%s%s%s", variant->name,
-             clattn_type_name(d->type), out_type, d->head_dim, value_dim, group,
-             d->causal ? " causal" : "", d->window.on ? " window" : "",
-             d->softcap > 0 ? " softcap" : "", d->with & CLATTN_WITH_BIAS ? " bias" : "",
-             d->with & CLATTN_WITH_MASK ? " mask" : "",
+    if (d->kv_type != d->type) {
+        snprintf(kv_type, sizeof kv_type, "*%s", clattn_type_name(d->kv_type));
+    }
+    if (d->page_rows) {
+        snprintf(pages, sizeof pages, " pages%d", d->page_rows);
+    }
+    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s%s d%d%s%s%s%s%s%s%s%s%s%s%s", variant->name,
+             clattn_type_name(d->type), kv_type, out_type, d->head_dim, value_dim, group, pages,
+             d->ring ? " ring" : "", d->packed ? " packed" : "", d->causal ? " causal" : "",
+             d->window.on ? " window" : "", d->softcap > 0 ? " softcap" : "",
+             d->with & CLATTN_WITH_BIAS ? " bias" : "", d->with & CLATTN_WITH_MASK ? " mask" : "",
              d->with & CLATTN_WITH_ALIBI ? " alibi" : "");
 }
 
@@ -83,6 +96,10 @@ static struct clattn__options options_of(const struct clattn__variant *variant, 
         int value;
     } macros[] = {
         {"TYPE", d->type},
+        {"KV_TYPE", d->kv_type},
+        {"PAGE_ROWS", d->page_rows},
+        {"RING", d->ring},
+        {"PACKED", d->packed},
         {"OUT_TYPE", d->out_type},
         {"HEAD_DIM", d->head_dim},
         {"VALUE_DIM", d->value_dim},
