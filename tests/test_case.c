@@ -17,7 +17,7 @@ START_TEST(a_written_case_reads_as_the_same)
     for (int o = 0; check_ops[o]; o++) {
         for (uint64_t seed = 1; seed < 200; seed++) {
             char line[1024], written[1024];
-            check_random_line(check_ops[o], seed, line, sizeof line);
+            check_random_line(check_ops[o]->name, seed, line, sizeof line);
             const struct test_case c = parsed(line);
             case_write(&c, written, sizeof written);
             const struct test_case again = parsed(written);

@@ -13,13 +13,13 @@ bool case_choice_sensible(const case_choice *choice)
         wrong_usage("CASES, --case and --smoke exclude each other");
         return false;
     }
-    for (int i = 0; check_ops[i]; i++) {
-        if (!choice->op || strcmp(check_ops[i], choice->op) == 0) {
-            return true;
-        }
+    if (choice->op && !check_op_named(choice->op)) {
+        char names[256];
+        wrong_usage("--op: there is no operation '%s' (%s)", choice->op,
+                    check_op_names(names, sizeof names));
+        return false;
     }
-    wrong_usage("--op: there is no operation '%s' (attention, project, mha)", choice->op);
-    return false;
+    return true;
 }
 
 /* The text of a case file; the caller frees. */

@@ -30,7 +30,7 @@ static const option_row rows[] = {
     {"smoke", NULL, NULL, offsetof(check_options, smoke), "one case of each kind only"},
     {"full", NULL, NULL, offsetof(check_options, full), "also the large cases"},
     {"op", "NAME", parse_text, offsetof(check_options, op),
-     "cases of one operation: attention, project, mha"},
+     "cases of one operation, such as attention"},
     {"case", "LINE", parse_text, offsetof(check_options, line),
      "this case alone, as a failure prints it"},
     {"kernel", "NAME", parse_text, offsetof(check_options, kernel), "one kernel alone"},
@@ -201,13 +201,14 @@ static bool run_random(run *r)
 {
     for (int o = 0; check_ops[o]; o++)
         r->total +=
-            !r->options->op || !strcmp(check_ops[o], r->options->op) ? r->options->random : 0;
+            !r->options->op || !strcmp(check_ops[o]->name, r->options->op) ? r->options->random : 0;
     for (int o = 0; check_ops[o]; o++) {
-        if (r->options->op && strcmp(check_ops[o], r->options->op))
+        if (r->options->op && strcmp(check_ops[o]->name, r->options->op))
             continue;
         for (int32_t n = 0; n < r->options->random; n++) {
             char text[1024];
-            check_random_line(check_ops[o], (uint64_t)(r->options->seed + n), text, sizeof text);
+            check_random_line(check_ops[o]->name, (uint64_t)(r->options->seed + n), text,
+                              sizeof text);
             if (!run_case(r, text))
                 return false;
         }
@@ -230,8 +231,8 @@ static bool run_params(run *r)
     bool (*const passes[])(void *user, const char *text) = {count_line, run_line};
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; check_ops[i]; i++) {
-            if ((!o->op || !strcmp(check_ops[i], o->op)) &&
-                !check_params_lines(&r->check, check_ops[i], o->params, (uint64_t)o->seed,
+            if ((!o->op || !strcmp(check_ops[i]->name, o->op)) &&
+                !check_params_lines(&r->check, check_ops[i]->name, o->params, (uint64_t)o->seed,
                                     passes[pass], r))
                 return false;
         }
@@ -306,12 +307,13 @@ static bool sensible(const check_options *o)
 
 static bool known_op(const char *op)
 {
-    for (int i = 0; check_ops[i]; i++) {
-        if (!op || !strcmp(check_ops[i], op))
-            return true;
+    char names[256];
+    if (op && !check_op_named(op)) {
+        wrong_usage("--op: there is no operation '%s' (%s)", op,
+                    check_op_names(names, sizeof names));
+        return false;
     }
-    wrong_usage("--op: there is no operation '%s' (attention, project, mha)", op);
-    return false;
+    return true;
 }
 
 int cmd_check(int argc, char **argv)

@@ -1,6 +1,6 @@
 /* Attention cases. */
 #include "check.h"
-#include "rng.h"
+#include "random.h"
 
 #include "../ref/ref.h"
 
@@ -312,7 +312,7 @@ static bool upload(const struct check *check, struct run *run)
     return true;
 }
 
-void check_attention(const struct check *check, const struct test_case *c, const char *kernel,
+static void run_case(const struct check *check, const struct test_case *c, const char *kernel,
                      struct check_result *result)
 {
     struct run *run = calloc(1, sizeof *run);
@@ -343,8 +343,8 @@ void check_attention(const struct check *check, const struct test_case *c, const
     free(run);
 }
 
-void check_attention_candidates(const struct check *check, const struct test_case *c,
-                                const char *kernel, clattn_candidate_report *visit, void *user)
+static void candidates(const struct check *check, const struct test_case *c, const char *kernel,
+                       clattn_candidate_report *visit, void *user)
 {
     struct check_result unread;
     struct run run = {.c = c};
@@ -353,3 +353,18 @@ void check_attention_candidates(const struct check *check, const struct test_cas
         clattn_attention_candidates(check->context, &desc, visit, user);
     }
 }
+
+clattn_status check_attention_variants(clattn_context *context, const struct test_case *c,
+                                       clattn_variant_report *report, void *user)
+{
+    const clattn_attention_desc desc = {.head_dim = c->head_dim, .query_heads = c->heads};
+    return clattn_attention_variants(context, &desc, report, user);
+}
+
+const struct check_op check_attention = {
+    .name = "attention",
+    .run = run_case,
+    .variants = check_attention_variants,
+    .random = random_attention,
+    .candidates = candidates,
+};

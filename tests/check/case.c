@@ -1,57 +1,40 @@
-#include "case.h"
+#include "check.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, INTEGER, SEED, REAL, TYPE, TEXT, LAYOUT };
-
-#define ROW(name, kind, field)                                                                     \
-    {                                                                                              \
-        name, kind, offsetof(struct test_case, field), sizeof((struct test_case *)0)->field        \
-    }
-
-static const struct row {
-    const char *name;
-    enum kind kind;
-    size_t offset, bytes;
-} rows[] = {
-    ROW("--batch", INTEGER, batch),
-    ROW("--heads", INTEGER, heads),
-    ROW("--kv-heads", INTEGER, kv_heads),
-    ROW("--nq", INTEGER, n_q),
-    ROW("--nk", INTEGER, n_k),
-    ROW("--head-dim", INTEGER, head_dim),
-    ROW("--value-dim", INTEGER, value_dim),
-    ROW("--rows", INTEGER, rows),
-    ROW("--in", INTEGER, in_dim),
-    ROW("--out", INTEGER, out_dim),
-    ROW("--context", INTEGER, context_dim),
-    ROW("--type", TYPE, type),
-    ROW("--out-type", TYPE, out_type),
-    ROW("--causal", FLAG, causal),
-    ROW("--offset", TEXT, offset),
-    ROW("--window", TEXT, window),
-    ROW("--scale", REAL, scale),
-    ROW("--softcap", REAL, softcap),
-    ROW("--bias", TEXT, bias),
-    ROW("--bias-type", TYPE, bias_type),
-    ROW("--mask", TEXT, mask),
-    ROW("--alibi", TEXT, alibi),
-    ROW("--sinks", FLAG, sinks),
-    ROW("--kv-length", TEXT, kv_length),
-    ROW("--lse", FLAG, lse),
-    ROW("--weights", TEXT, weights),
-    ROW("--layout", LAYOUT, layout),
-    ROW("--nan", FLAG, nan),
-    ROW("--extreme", FLAG, extreme),
-    ROW("--fused", FLAG, fused),
-    ROW("--no-out", FLAG, no_out),
-    ROW("--with-bias", FLAG, project_bias),
-    ROW("--seed", SEED, seed),
-    ROW("--kernel", TEXT, kernel),
-    ROW("--params", TEXT, params),
+static const struct case_option shared[] = {
+    CASE_OPTION("--batch", CASE_INTEGER, batch),
+    CASE_OPTION("--heads", CASE_INTEGER, heads),
+    CASE_OPTION("--kv-heads", CASE_INTEGER, kv_heads),
+    CASE_OPTION("--nq", CASE_INTEGER, n_q),
+    CASE_OPTION("--nk", CASE_INTEGER, n_k),
+    CASE_OPTION("--head-dim", CASE_INTEGER, head_dim),
+    CASE_OPTION("--value-dim", CASE_INTEGER, value_dim),
+    CASE_OPTION("--rows", CASE_INTEGER, rows),
+    CASE_OPTION("--type", CASE_TYPE, type),
+    CASE_OPTION("--out-type", CASE_TYPE, out_type),
+    CASE_OPTION("--causal", CASE_FLAG, causal),
+    CASE_OPTION("--offset", CASE_TEXT, offset),
+    CASE_OPTION("--window", CASE_TEXT, window),
+    CASE_OPTION("--scale", CASE_REAL, scale),
+    CASE_OPTION("--softcap", CASE_REAL, softcap),
+    CASE_OPTION("--bias", CASE_TEXT, bias),
+    CASE_OPTION("--bias-type", CASE_TYPE, bias_type),
+    CASE_OPTION("--mask", CASE_TEXT, mask),
+    CASE_OPTION("--alibi", CASE_TEXT, alibi),
+    CASE_OPTION("--sinks", CASE_FLAG, sinks),
+    CASE_OPTION("--kv-length", CASE_TEXT, kv_length),
+    CASE_OPTION("--lse", CASE_FLAG, lse),
+    CASE_OPTION("--weights", CASE_TEXT, weights),
+    CASE_OPTION("--layout", CASE_LAYOUT, layout),
+    CASE_OPTION("--nan", CASE_FLAG, nan),
+    CASE_OPTION("--extreme", CASE_FLAG, extreme),
+    CASE_OPTION("--seed", CASE_SEED, seed),
+    CASE_OPTION("--kernel", CASE_TEXT, kernel),
+    CASE_OPTION("--params", CASE_TEXT, params),
+    {0},
 };
 
 static const char *const types[] = {"f32", "f16", "bf16", NULL};
@@ -79,23 +62,25 @@ static bool choose(const char *text, const char *const *names, int *out)
     return false;
 }
 
-static bool read_value(const struct row *row, const char *text, void *to)
+static bool read_value(const struct case_option *option, const char *text, void *to)
 {
     char *end = NULL;
     int choice = 0;
-    switch (row->kind) {
-    case FLAG: *(bool *)to = true; return true;
-    case INTEGER: *(int32_t *)to = (int32_t)strtol(text, &end, 10); return end != text && !*end;
-    case SEED: *(uint64_t *)to = strtoull(text, &end, 10); return end != text && !*end;
-    case REAL: *(float *)to = strtof(text, &end); return end != text && !*end;
-    case TEXT: return (size_t)snprintf(to, row->bytes, "%s", text) < row->bytes;
-    case TYPE:
+    switch (option->kind) {
+    case CASE_FLAG: *(bool *)to = true; return true;
+    case CASE_INTEGER:
+        *(int32_t *)to = (int32_t)strtol(text, &end, 10);
+        return end != text && !*end;
+    case CASE_SEED: *(uint64_t *)to = strtoull(text, &end, 10); return end != text && !*end;
+    case CASE_REAL: *(float *)to = strtof(text, &end); return end != text && !*end;
+    case CASE_TEXT: return (size_t)snprintf(to, option->bytes, "%s", text) < option->bytes;
+    case CASE_TYPE:
         if (choose(text, types, &choice)) {
             *(clattn_type *)to = (clattn_type)choice;
             return true;
         }
         return false;
-    case LAYOUT:
+    case CASE_LAYOUT:
         if (choose(text, layouts, &choice)) {
             *(enum layout *)to = (enum layout)choice;
             return true;
@@ -126,27 +111,36 @@ static char *next_word(char **text)
     return word;
 }
 
+static const struct case_option *find(const struct case_option *options, const char *name)
+{
+    for (; options && options->name; options++) {
+        if (!strcmp(options->name, name)) {
+            return options;
+        }
+    }
+    return NULL;
+}
+
 static bool read_words(char *text, struct test_case *out, char *why, size_t why_bytes)
 {
+    const struct check_op *op = check_op_named(out->op);
     bool out_type_given = false;
     for (char *word = next_word(&text); word; word = next_word(&text)) {
-        size_t i = 0;
         char *value = strchr(word, '=');
         if (value) {
             *value++ = '\0';
         }
-        while (i < sizeof rows / sizeof *rows && strcmp(rows[i].name, word)) {
-            i++;
-        }
-        if (i == sizeof rows / sizeof *rows) {
+        const struct case_option *option = op ? find(op->options, word) : NULL;
+        option = option ? option : find(shared, word);
+        if (!option) {
             snprintf(why, why_bytes, "unknown word '%s' in a case", word);
             return false;
         }
-        if (rows[i].kind != FLAG && !value) {
+        if (option->kind != CASE_FLAG && !value) {
             value = next_word(&text);
         }
-        if ((rows[i].kind != FLAG && !value) ||
-            !read_value(&rows[i], value, (char *)out + rows[i].offset)) {
+        if ((option->kind != CASE_FLAG && !value) ||
+            !read_value(option, value, (char *)out + option->offset)) {
             snprintf(why, why_bytes, "%s: bad or missing value '%s' in a case", word,
                      value ? value : "");
             return false;
@@ -189,37 +183,48 @@ bool case_parse(const char *line, const char *op, struct test_case *out, char *w
 
 /* ---- Writing ------------------------------------------------------------------------------ */
 
-static void write_value(const struct row *row, const char *from, char *text, size_t bytes)
+static void write_value(const struct case_option *option, const char *from, char *text,
+                        size_t bytes)
 {
-    switch (row->kind) {
-    case FLAG: text[0] = '\0'; break;
-    case INTEGER: snprintf(text, bytes, " %d", *(const int32_t *)from); break;
-    case SEED: snprintf(text, bytes, " %llu", (unsigned long long)*(const uint64_t *)from); break;
-    case REAL: snprintf(text, bytes, " %.9g", *(const float *)from); break;
-    case TEXT: snprintf(text, bytes, strchr(from, ' ') ? " '%s'" : " %s", from); break;
-    case TYPE: snprintf(text, bytes, " %s", types[*(const clattn_type *)from]); break;
-    case LAYOUT: snprintf(text, bytes, " %s", layouts[*(const enum layout *)from]); break;
+    switch (option->kind) {
+    case CASE_FLAG: text[0] = '\0'; break;
+    case CASE_INTEGER: snprintf(text, bytes, " %d", *(const int32_t *)from); break;
+    case CASE_SEED:
+        snprintf(text, bytes, " %llu", (unsigned long long)*(const uint64_t *)from);
+        break;
+    case CASE_REAL: snprintf(text, bytes, " %.9g", *(const float *)from); break;
+    case CASE_TEXT: snprintf(text, bytes, strchr(from, ' ') ? " '%s'" : " %s", from); break;
+    case CASE_TYPE: snprintf(text, bytes, " %s", types[*(const clattn_type *)from]); break;
+    case CASE_LAYOUT: snprintf(text, bytes, " %s", layouts[*(const enum layout *)from]); break;
+    }
+}
+
+static void write_options(const struct case_option *options, const struct test_case *c,
+                          const struct test_case *unsaid, char *line, size_t bytes)
+{
+    for (; options && options->name; options++) {
+        const char *at = (const char *)c + options->offset;
+        char value[192];
+        const size_t used = strlen(line);
+        if (options->kind == CASE_TEXT
+                ? at[0] != '\0'
+                : memcmp(at, (const char *)unsaid + options->offset, options->bytes) != 0) {
+            write_value(options, at, value, sizeof value);
+            snprintf(line + used, bytes - used, " %s%s", options->name, value);
+        }
     }
 }
 
 void case_write(const struct test_case *c, char *line, size_t bytes)
 {
+    const struct check_op *op = check_op_named(c->op);
     struct test_case unsaid = defaults; /* what the line need not say */
     unsaid.kv_heads = c->heads;
     unsaid.value_dim = c->head_dim;
     unsaid.out_type = c->type;
     snprintf(line, bytes, "%s", c->op);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const char *at = (const char *)c + rows[i].offset;
-        char value[192];
-        const size_t used = strlen(line);
-        if (rows[i].kind == TEXT
-                ? at[0] != '\0'
-                : memcmp(at, (const char *)&unsaid + rows[i].offset, rows[i].bytes) != 0) {
-            write_value(&rows[i], at, value, sizeof value);
-            snprintf(line + used, bytes - used, " %s%s", rows[i].name, value);
-        }
-    }
+    write_options(shared, c, &unsaid, line, bytes);
+    write_options(op ? op->options : NULL, c, &unsaid, line, bytes);
 }
 
 int64_t case_number(const char *list, int64_t n)

@@ -9,6 +9,8 @@
 
 #include "buffer.h"
 
+#include <stddef.h>
+
 enum { CASE_BATCH_MAX = 64 };
 
 struct test_case {
@@ -40,6 +42,21 @@ struct test_case {
     char kernel[64];  /* forced variant; "" = every one that fits */
     char params[160]; /* forced on the kernel: 'KEYS=4 TILE_K=64'; "" = built in or tuned */
 };
+
+/* An option of a case line and the field of struct test_case that takes its value.  What
+ * several ops share is in case.c; what is an op's own, in its check_op (check.h). */
+enum case_kind { CASE_FLAG, CASE_INTEGER, CASE_SEED, CASE_REAL, CASE_TYPE, CASE_TEXT, CASE_LAYOUT };
+
+struct case_option {
+    const char *name; /* "--causal"; NULL ends a table */
+    enum case_kind kind;
+    size_t offset, bytes;
+};
+
+#define CASE_OPTION(name, kind, field)                                                             \
+    {                                                                                              \
+        name, kind, offsetof(struct test_case, field), sizeof((struct test_case *)0)->field        \
+    }
 
 /* Reads a line.  op: what it is about if the line does not begin with a name; may be
  * NULL.  False with a reason in why. */

@@ -7,19 +7,27 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct op {
-    const char *name;
-    void (*run)(const struct check *check, const struct test_case *c, const char *kernel,
-                struct check_result *result);
-    void (*candidates)(const struct check *check, const struct test_case *c, const char *kernel,
-                       clattn_candidate_report *visit, void *user); /* NULL = there are none */
-} ops[] = {
-    {"attention", check_attention, check_attention_candidates},
-    {"project", check_project, check_project_candidates},
-    {"mha", check_mha, NULL},
-};
+const struct check_op *const check_ops[] = {&check_attention, &check_project, &check_mha, NULL};
 
-const char *const check_ops[] = {"attention", "project", "mha", NULL};
+const struct check_op *check_op_named(const char *name)
+{
+    for (int i = 0; check_ops[i]; i++) {
+        if (!strcmp(check_ops[i]->name, name)) {
+            return check_ops[i];
+        }
+    }
+    return NULL;
+}
+
+const char *check_op_names(char *text, size_t bytes)
+{
+    text[0] = '\0';
+    for (int i = 0; check_ops[i]; i++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, bytes - used, "%s%s", used ? ", " : "", check_ops[i]->name);
+    }
+    return text;
+}
 
 const char *check_cases(const char *tier)
 {
@@ -55,13 +63,12 @@ void check_run(const struct check *check, const struct test_case *c, const char 
 {
     memset(result, 0, sizeof *result);
     snprintf(result->kernel, sizeof result->kernel, "%s", kernel ? kernel : "");
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        if (!strcmp(ops[i].name, c->op)) {
-            ops[i].run(check, c, kernel, result);
-            return;
-        }
+    const struct check_op *op = check_op_named(c->op);
+    if (op) {
+        op->run(check, c, kernel, result);
+    } else {
+        check_fail(result, "there is no op '%s'", c->op);
     }
-    check_fail(result, "there is no op '%s'", c->op);
 }
 
 struct visitor {
@@ -80,23 +87,28 @@ void check_variants(const struct check *check, const struct test_case *c,
                     void (*visit)(void *user, const char *kernel), void *user)
 {
     struct visitor visitor = {visit, user};
-    if (!strcmp(c->op, "project")) {
-        const clattn_project_desc desc = {.in_dim = c->in_dim, .out_dim = c->out_dim};
-        clattn_project_variants(check->context, &desc, report, &visitor);
-    } else {
-        /* A layer is run with each variant of its attention. */
-        const clattn_attention_desc desc = {.head_dim = c->head_dim, .query_heads = c->heads};
-        clattn_attention_variants(check->context, &desc, report, &visitor);
+    const struct check_op *op = check_op_named(c->op);
+    if (op) {
+        op->variants(check->context, c, report, &visitor);
+    }
+}
+
+void check_random_line(const char *name, uint64_t seed, char *line, size_t bytes)
+{
+    struct rng rng = {seed};
+    const struct check_op *op = check_op_named(name);
+    snprintf(line, bytes, "%s", name);
+    if (op) {
+        op->random(&rng, line, bytes);
     }
 }
 
 void check_candidates(const struct check *check, const struct test_case *c, const char *kernel,
                       clattn_candidate_report *visit, void *user)
 {
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        if (!strcmp(ops[i].name, c->op) && ops[i].candidates) {
-            ops[i].candidates(check, c, kernel, visit, user);
-        }
+    const struct check_op *op = check_op_named(c->op);
+    if (op && op->candidates) {
+        op->candidates(check, c, kernel, visit, user);
     }
 }
 

@@ -3,6 +3,7 @@
 #define CHECK_CHECK_H
 
 #include "case.h"
+#include "rng.h"
 
 struct check {
     clattn_context *context;
@@ -17,6 +18,33 @@ struct check_result {
     char why[600];    /* it failed, or was skipped */
     double worst;     /* largest error as a share of what is allowed */
 };
+
+/* What is particular to an op; its file defines one. */
+struct check_op {
+    const char *name;
+    const struct case_option *options; /* of its own, until a name is NULL; or NULL */
+    void (*run)(const struct check *check, const struct test_case *c, const char *kernel,
+                struct check_result *result);
+    /* Reports every kernel of the op. */
+    clattn_status (*variants)(clattn_context *context, const struct test_case *c,
+                              clattn_variant_report *report, void *user);
+    /* Adds the words of a random case to a line: any option in any combination. */
+    void (*random)(struct rng *rng, char *line, size_t bytes);
+    /* Reports every set of parameters of the kernel; NULL = there are none. */
+    void (*candidates)(const struct check *check, const struct test_case *c, const char *kernel,
+                       clattn_candidate_report *visit, void *user);
+};
+
+extern const struct check_op check_attention, check_project, check_mha;
+
+/* The ops that have cases, until NULL. */
+extern const struct check_op *const check_ops[];
+
+/* NULL if there is none of that name. */
+const struct check_op *check_op_named(const char *name);
+
+/* Their names, "attention, project, ..."; returns text. */
+const char *check_op_names(char *text, size_t bytes);
 
 /* Runs the case with one variant; "" or NULL = the best that fits. */
 void check_run(const struct check *check, const struct test_case *c, const char *kernel,
@@ -42,9 +70,6 @@ bool check_params_lines(const struct check *check, const char *op, int32_t limit
 /* In how many values two sets of parameters of one kernel differ. */
 int check_params_distance(const char *a, const char *b);
 
-/* The ops that have cases, until NULL. */
-extern const char *const check_ops[];
-
 /* The case files: "smoke", "ci", "full", "params", "bench", "tune"; each holds lines.  NULL if
  * there is none of that name. */
 const char *check_cases(const char *tier);
@@ -65,16 +90,8 @@ void check_fail(struct check_result *result, const char *format, ...);
 /* What an allocation or an OpenCL call of the test itself did. */
 bool check_step(struct check_result *result, bool ok, const char *what);
 
-struct clattn_op;
-void check_attention(const struct check *check, const struct test_case *c, const char *kernel,
-                     struct check_result *result);
-void check_attention_candidates(const struct check *check, const struct test_case *c,
-                                const char *kernel, clattn_candidate_report *visit, void *user);
-void check_project_candidates(const struct check *check, const struct test_case *c,
-                              const char *kernel, clattn_candidate_report *visit, void *user);
-void check_project(const struct check *check, const struct test_case *c, const char *kernel,
-                   struct check_result *result);
-void check_mha(const struct check *check, const struct test_case *c, const char *kernel,
-               struct check_result *result);
+/* clattn_attention_variants of the case's descriptor. */
+clattn_status check_attention_variants(clattn_context *context, const struct test_case *c,
+                                       clattn_variant_report *report, void *user);
 
 #endif /* CHECK_CHECK_H */

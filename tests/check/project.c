@@ -1,93 +1,115 @@
 /* Projection cases: attention's linear layers, alone. */
-#include "check.h"
-#include "rng.h"
+#include "random.h"
+#include "trial.h"
 
 #include "../ref/ref.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
-enum { X, WEIGHT, BIAS, Y, OPERANDS };
+enum { X, WEIGHT, BIAS, Y };
 
-static bool make_buffers(const struct test_case *c, struct buffer o[OPERANDS])
+static bool describe(struct trial *t, struct check_result *result)
 {
-    const int64_t x[4] = {c->batch, c->rows, 1, c->in_dim}, w[4] = {1, c->out_dim, 1, c->in_dim};
-    const int64_t bias[4] = {1, 1, 1, c->out_dim}, y[4] = {c->batch, c->rows, 1, c->out_dim};
-    const bool made = buffer_make(&o[X], c->type, x, c->layout) &&
-                      buffer_make(&o[WEIGHT], c->type, w, c->layout) &&
-                      (!c->project_bias || buffer_make(&o[BIAS], c->type, bias, c->layout)) &&
-                      buffer_make(&o[Y], c->out_type, y, c->layout);
-    struct rng rng = {c->seed};
-    for (int i = X; made && i < Y; i++) {
-        for (int64_t n = 0; n < o[i].count; n++) {
-            buffer_put_nth(&o[i], n, rng_normal(&rng) / (i == WEIGHT ? sqrt(c->in_dim) : 1));
-        }
-    }
-    return made;
+    const struct test_case *c = t->c;
+    const struct trial_operand spec[] = {
+        [X] = {"x", c->type, {c->batch, c->rows, 1, c->in_dim}},
+        [WEIGHT] = {"weight", c->type, {1, c->out_dim, 1, c->in_dim}},
+        [BIAS] = {c->project_bias ? "bias" : NULL, c->type, {1, 1, 1, c->out_dim}},
+        [Y] = {"y",
+               c->out_type,
+               {c->batch, c->rows, 1, c->out_dim},
+               .output = true,
+               .tolerance = check_tolerance(c->type, c->out_type)},
+    };
+    (void)result;
+    memcpy(t->spec, spec, sizeof spec);
+    return true;
 }
 
-static clattn_project_desc describe(const struct test_case *c, const char *kernel)
+static void fill(struct trial *t, struct rng *rng)
+{
+    trial_normal(t, X, rng, 1, 0);
+    trial_normal(t, WEIGHT, rng, 1 / sqrt(t->c->in_dim), 0);
+    trial_normal(t, BIAS, rng, 1, 0);
+}
+
+static bool expect(struct trial *t)
+{
+    const struct test_case *c = t->c;
+    ref_project((int64_t)c->batch * c->rows, c->in_dim, c->out_dim, t->o[X].values,
+                t->o[WEIGHT].values, t->o[BIAS].values, t->expected[Y]);
+    return true;
+}
+
+static clattn_project_desc descriptor(const struct test_case *c, const char *kernel)
 {
     const clattn_project_desc desc = {.in_dim = c->in_dim,
                                       .out_dim = c->out_dim,
                                       .type = c->type,
                                       .out_type = c->out_type,
                                       .bias = c->project_bias,
-                                      .kernel = kernel && kernel[0] ? kernel : NULL,
+                                      .kernel = kernel,
                                       .params = c->params[0] ? c->params : NULL};
     return desc;
 }
 
-static bool execute(const struct check *check, const struct test_case *c, const char *kernel,
-                    struct buffer o[OPERANDS], struct check_result *result)
+static clattn_status create(const struct trial *t, clattn_context *context, const char *kernel,
+                            clattn_op **op)
 {
-    const clattn_project_desc desc = describe(c, kernel);
+    const clattn_project_desc desc = descriptor(t->c, kernel);
+    return clattn_project_create(context, &desc, op);
+}
+
+static clattn_status run(const struct trial *t, const clattn_op *op, cl_command_queue queue)
+{
     const clattn_project_args args = {
-        .x = o[X].view, .weight = o[WEIGHT].view, .bias = o[BIAS].view, .y = o[Y].view};
-    clattn_op *op = NULL;
-    const clattn_status status = clattn_project_create(check->context, &desc, &op);
-    if (status != CLATTN_OK) {
-        check_fail(result, "create: %s", clattn_error());
-        result->outcome = status == CLATTN_ERR_UNSUPPORTED ? CHECK_SKIPPED : CHECK_FAILED;
-        return false;
-    }
-    snprintf(result->kernel, sizeof result->kernel, "%s", clattn_op_kernel(op));
-    const bool ok = clattn_project_run(op, check->queue, &args, NULL) == CLATTN_OK;
-    if (!ok) {
-        check_fail(result, "run: %s", clattn_error());
-    }
-    clattn_op_destroy(op);
-    return ok &&
-           check_step(result, buffer_download(&o[Y], check->queue) == CL_SUCCESS, "reading y");
+        .x = t->o[X].view, .weight = t->o[WEIGHT].view, .bias = t->o[BIAS].view, .y = t->o[Y].view};
+    return clattn_project_run(op, queue, &args, NULL);
 }
 
-void check_project(const struct check *check, const struct test_case *c, const char *kernel,
-                   struct check_result *result)
+static void run_case(const struct check *check, const struct test_case *c, const char *kernel,
+                     struct check_result *result)
 {
-    struct buffer o[OPERANDS] = {0};
-    double *expected =
-        malloc((size_t)((int64_t)c->batch * c->rows * c->out_dim + 1) * sizeof *expected);
-    bool ok = check_step(result, expected && make_buffers(c, o), "memory for the inputs");
-    for (int i = 0; ok && i < OPERANDS; i++) {
-        ok = !o[i].bytes ||
-             check_step(result,
-                        buffer_upload(&o[i], clattn_context_cl(check->context)) == CL_SUCCESS,
-                        "making buffers");
-    }
-    if (ok && execute(check, c, kernel, o, result)) {
-        ref_project((int64_t)c->batch * c->rows, c->in_dim, c->out_dim, o[X].values,
-                    o[WEIGHT].values, o[BIAS].values, expected);
-        check_compare(result, "y", &o[Y], expected, check_tolerance(c->type, c->out_type));
-    }
-    for (int i = 0; i < OPERANDS; i++) {
-        buffer_free(&o[i]);
-    }
-    free(expected);
+    static const struct trial_kind kind = {describe, fill, expect, create, run};
+    trial_run(&kind, check, c, kernel, result);
 }
 
-void check_project_candidates(const struct check *check, const struct test_case *c,
-                              const char *kernel, clattn_candidate_report *visit, void *user)
+static void candidates(const struct check *check, const struct test_case *c, const char *kernel,
+                       clattn_candidate_report *visit, void *user)
 {
-    const clattn_project_desc desc = describe(c, kernel);
+    const clattn_project_desc desc = descriptor(c, kernel);
     clattn_project_candidates(check->context, &desc, visit, user);
 }
+
+static clattn_status variants(clattn_context *context, const struct test_case *c,
+                              clattn_variant_report *report, void *user)
+{
+    const clattn_project_desc desc = {.in_dim = c->in_dim, .out_dim = c->out_dim};
+    return clattn_project_variants(context, &desc, report, user);
+}
+
+static void random_words(struct rng *rng, char *line, size_t bytes)
+{
+    static const char *const layouts[] = {"bnhd", "gaps"};
+    random_add(
+        line, bytes, " --batch %d --rows %d --in %d --out %d --layout %s --type %s%s --seed %d",
+        (int)rng_below(rng, 3) + 1, (int)rng_below(rng, 70) + 1, (int)rng_below(rng, 150) + 1,
+        (int)rng_below(rng, 150) + 1, PICK(rng, layouts), random_type(rng),
+        rng_below(rng, 2) ? " --with-bias" : "", (int)rng_below(rng, 1000000));
+}
+
+static const struct case_option options[] = {
+    CASE_OPTION("--in", CASE_INTEGER, in_dim),
+    CASE_OPTION("--out", CASE_INTEGER, out_dim),
+    CASE_OPTION("--with-bias", CASE_FLAG, project_bias),
+    {0},
+};
+
+const struct check_op check_project = {
+    .name = "project",
+    .options = options,
+    .run = run_case,
+    .variants = variants,
+    .random = random_words,
+    .candidates = candidates,
+};

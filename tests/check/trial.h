@@ -1,0 +1,48 @@
+/* One run of one case: its tensors are made, filled and uploaded, the op runs, its outputs are
+ * read back and compared.  An op says what is particular to it and nothing else. */
+#ifndef CHECK_TRIAL_H
+#define CHECK_TRIAL_H
+
+#include "check.h"
+
+enum { TRIAL_OPERANDS = 14 };
+
+/* A tensor of the op's call. */
+struct trial_operand {
+    const char *name; /* "x"; NULL = the case has none here */
+    clattn_type type;
+    int64_t size[4];
+    bool output;
+    int over;         /* output in place of operand over - 1, whose type and size it has; 0 = not */
+    double tolerance; /* of an output, absolute and relative */
+};
+
+struct trial {
+    const struct test_case *c;
+    struct trial_operand spec[TRIAL_OPERANDS];
+    struct buffer o[TRIAL_OPERANDS];
+    double *expected[TRIAL_OPERANDS]; /* of outputs: dense, as many as the buffer's values */
+};
+
+struct trial_kind {
+    /* Fills spec; false with a reason in result if the case makes no sense. */
+    bool (*describe)(struct trial *t, struct check_result *result);
+    /* Puts values into the inputs. */
+    void (*fill)(struct trial *t, struct rng *rng);
+    /* Computes expected; false without memory. */
+    bool (*expect)(struct trial *t);
+    clattn_status (*create)(const struct trial *t, clattn_context *context, const char *kernel,
+                            clattn_op **op);
+    clattn_status (*run)(const struct trial *t, const clattn_op *op, cl_command_queue queue);
+};
+
+void trial_run(const struct trial_kind *kind, const struct check *check, const struct test_case *c,
+               const char *kernel, struct check_result *result);
+
+/* Normally distributed values in operand i, times scale, plus shift. */
+void trial_normal(struct trial *t, int i, struct rng *rng, double scale, double shift);
+
+/* Whole numbers 0 .. below - 1 in operand i. */
+void trial_below(struct trial *t, int i, struct rng *rng, int64_t below);
+
+#endif /* CHECK_TRIAL_H */
