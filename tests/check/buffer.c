@@ -59,12 +59,9 @@ static void encode(clattn_type type, double value, unsigned char *to)
     const int32_t i32 = type == CLATTN_I32 ? (int32_t)value : 0;
     const unsigned char u8 = type == CLATTN_U8 ? (unsigned char)value : 0;
     const int8_t i8 = type == CLATTN_I8 ? (int8_t)value : 0;
-    const void *const encoded[] = {[CLATTN_F32] = &f32,
-                                   [CLATTN_F16] = &bits16,
-                                   [CLATTN_BF16] = &bits16,
-                                   [CLATTN_I32] = &i32,
-                                   [CLATTN_U8] = &u8,
-                                   [CLATTN_I8] = &i8};
+    const void *const encoded[] = {
+        [CLATTN_F32] = &f32, [CLATTN_F16] = &bits16, [CLATTN_BF16] = &bits16,
+        [CLATTN_I32] = &i32, [CLATTN_U8] = &u8,      [CLATTN_I8] = &i8};
     memcpy(to, encoded[type], clattn_type_size(type));
 }
 

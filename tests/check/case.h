@@ -38,6 +38,10 @@ struct test_case {
     bool extreme;                /* finite biases down to -FLT_MAX, large scores */
     bool fused, no_bias, no_out; /* layers */
     bool project_bias;
+    int32_t page_rows, ring, split_keys; /* of caches; ring: its capacity */
+    bool packed, apart;                  /* sequences in a row; apart: but their keys are not */
+    char q_length[64];                   /* of packed sequences, as kv_length */
+    clattn_type kv_type;
     uint64_t seed;
     char kernel[64];  /* forced variant; "" = every one that fits */
     char params[160]; /* forced on the kernel: 'KEYS=4 TILE_K=64'; "" = built in or tuned */

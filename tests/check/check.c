@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct check_op *const check_ops[] = {&check_attention, &check_project, &check_mha, NULL};
+const struct check_op *const check_ops[] = {&check_attention, &check_cache, &check_project,
+                                            &check_mha, NULL};
 
 const struct check_op *check_op_named(const char *name)
 {

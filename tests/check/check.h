@@ -35,7 +35,7 @@ struct check_op {
                        clattn_candidate_report *visit, void *user);
 };
 
-extern const struct check_op check_attention, check_project, check_mha;
+extern const struct check_op check_attention, check_cache, check_project, check_mha;
 
 /* The ops that have cases, until NULL. */
 extern const struct check_op *const check_ops[];
