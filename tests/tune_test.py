@@ -46,7 +46,7 @@ def stored():
 def spoil(kernels):
     """attention/row: slow where it is built in, and fast but wrong with 4 rows."""
     path = kernels / "attention" / "row.cl"
-    begin = "    if (i >= n_q) {\n        return;\n    }\n"
+    begin = "    if (i >= head.n_q) {\n        return;\n    }\n"
     text = path.read_text()
     assert text.count(begin) == 1
     path.write_text(text.replace(begin, begin + """
