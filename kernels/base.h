@@ -4,6 +4,7 @@
 #define F32 0
 #define F16 1
 #define BF16 2
+#define I8 5
 
 #define LOG2E 1.44269504088896340736f
 
@@ -14,6 +15,9 @@ static inline float load(const int type, __global const void *values, const long
     }
     if (type == BF16) {
         return as_float((uint)((__global const ushort *)values)[index] << 16);
+    }
+    if (type == I8) {
+        return ((__global const char *)values)[index];
     }
     return ((__global const float *)values)[index];
 }

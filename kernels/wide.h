@@ -13,11 +13,13 @@ typedef JOIN(float, WIDTH) vfloat;
 typedef JOIN(int, WIDTH) vint;
 typedef JOIN(uint, WIDTH) vuint;
 typedef JOIN(ushort, WIDTH) vushort;
+typedef JOIN(char, WIDTH) vchar;
 
-/* In memory, at any element: PoCL 3.1 makes four stores of a vstore16 of floats, sixteen of one of
- * halves. */
-typedef vfloat vfloat_anywhere __attribute__((aligned(4)));
-typedef vushort vushort_anywhere __attribute__((aligned(2)));
+/* Vectors at any address that a float or ushort may have.  vloadn and vstoren would do, but PoCL
+ * makes four moves of one. */
+typedef vfloat vfloat_at __attribute__((aligned(4)));
+typedef vushort vushort_at __attribute__((aligned(2)));
+typedef vchar vchar_at __attribute__((aligned(1)));
 
 __constant int lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
@@ -31,14 +33,25 @@ static inline vint lanes(void)
 static inline vfloat load_wide(const int type, __global const void *values, const long index)
 {
     if (type == F16) {
-        const vushort bits = *(__global const vushort_anywhere *)((__global const ushort *)values + index);
+        const vushort bits = *(__global const vushort_at *)((__global const ushort *)values + index);
         return JOIN(vload_half, WIDTH)(0, (const half *)&bits);
     }
     if (type == BF16) {
-        const vushort bits = *(__global const vushort_anywhere *)((__global const ushort *)values + index);
+        const vushort bits = *(__global const vushort_at *)((__global const ushort *)values + index);
         return JOIN(as_float, WIDTH)(JOIN(convert_uint, WIDTH)(bits) << 16);
     }
-    return *(__global const vfloat_anywhere *)((__global const float *)values + index);
+    if (type == I8) {
+        return JOIN(convert_float, WIDTH)(*(__global const vchar_at *)((__global const char *)values + index));
+    }
+    return *(__global const vfloat_at *)((__global const float *)values + index);
+}
+
+/* Asks for memory that is read later, into the second cache: asking for the first one holds up
+ * what is read now.  Any address will do.  OpenCL's own prefetch does nothing on PoCL. */
+static inline void soon(const int type, __global const void *values, const long index)
+{
+    const int bytes = type == F32 ? 4 : type == I8 ? 1 : 2;
+    __builtin_prefetch((__global const void *)((__global const char *)values + index * bytes), 0, 1);
 }
 
 static inline void store_wide(const int type, __global void *values, const long index, const vfloat value)
@@ -46,16 +59,16 @@ static inline void store_wide(const int type, __global void *values, const long 
     if (type == F16) {
         vushort bits;
         JOIN(JOIN(vstore_half, WIDTH), _rte)(value, 0, (half *)&bits);
-        *(__global vushort_anywhere *)((__global ushort *)values + index) = bits;
+        *(__global vushort_at *)((__global ushort *)values + index) = bits;
     } else if (type == BF16) {
         const vuint bits = JOIN(as_uint, WIDTH)(value);
         const vuint rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
         const vuint quiet = bits >> 16 | 64;
         const vint nan = isnan(value);
-        *(__global vushort_anywhere *)((__global ushort *)values + index) =
+        *(__global vushort_at *)((__global ushort *)values + index) =
             JOIN(convert_ushort, WIDTH)(nan ? quiet : rounded);
     } else {
-        *(__global vfloat_anywhere *)((__global float *)values + index) = value;
+        *(__global vfloat_at *)((__global float *)values + index) = value;
     }
 }
 
@@ -87,6 +100,43 @@ static inline void transpose(vfloat rows[WIDTH])
     if (WIDTH > 8) {
         zip(rows);
     }
+}
+
+/* The sum of each of WIDTH vectors, in the lane of its number: pairs add up neighbouring lanes,
+ * log2(WIDTH) rounds. */
+static inline vfloat sum_each(vfloat rows[WIDTH])
+{
+    UNROLL
+    for (int half_count = WIDTH / 2; half_count > 0; half_count /= 2) {
+        UNROLL
+        for (int i = 0; i < half_count; i++) {
+            const vfloat a = rows[2 * i], b = rows[2 * i + 1];
+            rows[i] = (vfloat)(a.even, b.even) + (vfloat)(a.odd, b.odd);
+        }
+    }
+    return rows[0];
+}
+
+static inline float largest_lane(const vfloat x)
+{
+    float lane[WIDTH], top = -INFINITY;
+    *(vfloat_at *)lane = x;
+    UNROLL
+    for (int n = 0; n < WIDTH; n++) {
+        top = lane[n] > top ? lane[n] : top;
+    }
+    return top;
+}
+
+static inline float sum_lanes(const vfloat x)
+{
+    float lane[WIDTH], sum = 0.0f;
+    *(vfloat_at *)lane = x;
+    UNROLL
+    for (int n = 0; n < WIDTH; n++) {
+        sum += lane[n];
+    }
+    return sum;
 }
 
 /* 2^x for x <= 126, to 2 units in the last place; 2^-126 below that; NaN stays NaN.

@@ -1,5 +1,6 @@
 #include "context_internal.h"
 #include "program.h"
+#include "tune.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -107,6 +108,7 @@ clattn_status clattn_context_create(const clattn_context_desc *desc, clattn_cont
         return status;
     }
     clattn__device_probe(context);
+    clattn__tune_load(context);
     *out = context;
     return CLATTN_OK;
 }
@@ -116,7 +118,8 @@ void clattn_context_destroy(clattn_context *context)
     if (!context) {
         return;
     }
-    clattn__programs_free(context->programs);
+    clattn__kept_free(context->kept);
+    clattn__programs_free(context);
     if (context->queue) {
         clReleaseCommandQueue(context->queue);
     }

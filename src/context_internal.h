@@ -8,6 +8,7 @@
 #include <clattn/context.h>
 
 struct clattn__program;
+struct clattn__kept;
 
 struct clattn_context {
     cl_context cl;
@@ -19,8 +20,9 @@ struct clattn_context {
     char *kernel_dir; /* NULL = embedded */
     void (*log)(void *user, const char *text);
     void *user;
-    clattn__mutex lock; /* of programs and of building */
+    clattn__mutex lock; /* of programs, of building and of kept */
     struct clattn__program *programs;
+    struct clattn__kept *kept; /* by tuning */
 };
 
 /* To the caller's log, if there is one. */

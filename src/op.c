@@ -8,6 +8,8 @@
 
 const char *clattn_op_kernel(const clattn_op *op) { return op ? op->label : ""; }
 
+const char *clattn_op_params(const clattn_op *op) { return op ? op->params_text : ""; }
+
 void clattn_op_destroy(clattn_op *op)
 {
     if (!op) {
@@ -51,14 +53,20 @@ void clattn__options_of(struct clattn__options *options, const struct clattn__va
     }
 }
 
+clattn_status clattn__build_kernel_in(clattn_context *context, const char *file, const char *name,
+                                      const struct clattn__options *options, cl_kernel *out)
+{
+    char path[64], function[64];
+    snprintf(path, sizeof path, "%s.cl", file);
+    snprintf(function, sizeof function, "%s", name);
+    *strchr(function, '/') = '_';
+    return clattn__kernel_create(context, path, function, options->text, out);
+}
+
 clattn_status clattn__build_kernel(clattn_context *context, const char *name,
                                    const struct clattn__options *options, cl_kernel *out)
 {
-    char file[64], function[64];
-    snprintf(file, sizeof file, "%s.cl", name);
-    snprintf(function, sizeof function, "%s", name);
-    *strchr(function, '/') = '_';
-    return clattn__kernel_create(context, file, function, options->text, out);
+    return clattn__build_kernel_in(context, name, name, options, out);
 }
 
 static void bind(struct clattn__binding *binding, size_t bytes, const void *value)

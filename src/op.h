@@ -11,7 +11,9 @@ struct clattn_op {
     const struct clattn__family *family;
     const struct clattn__variant *variant;
     int params[CLATTN__MAX_PARAMS];
-    char label[160];
+    bool built_in; /* params are what the device gets without tuning */
+    char label[CLATTN__LABEL_BYTES];
+    char params_text[CLATTN__PARAMS_BYTES];
     clattn__mutex lock;
     cl_kernel kernel; /* NULL where a library computes */
 };
@@ -35,6 +37,10 @@ void clattn__options_of(struct clattn__options *options, const struct clattn__va
 /* The kernel of that name: "attention/merge" is attention_merge in attention/merge.cl. */
 clattn_status clattn__build_kernel(clattn_context *context, const char *name,
                                    const struct clattn__options *options, cl_kernel *out);
+
+/* One of several kernels in a file: attention_merge in attention/decode_wide.cl. */
+clattn_status clattn__build_kernel_in(clattn_context *context, const char *file, const char *name,
+                                      const struct clattn__options *options, cl_kernel *out);
 
 /* ---- Binding: arguments in order; the first failure is kept --------------- */
 

@@ -18,18 +18,8 @@ struct clattn__program {
     double compile_ms; /* what compiling took, now or when the cache file was written */
     double load_ms;
     bool from_cache;
-    bool stored; /* on disk, or not to be stored */
+    bool ready; /* launched once, so that its binary is whole */
 };
-
-void clattn__programs_free(struct clattn__program *list)
-{
-    while (list) {
-        struct clattn__program *next = list->next;
-        clReleaseProgram(list->cl);
-        free(list);
-        list = next;
-    }
-}
 
 static void make_key(const clattn_context *context, const char *source, const char *options,
                      char key[65])
@@ -257,7 +247,7 @@ static clattn_status find_or_build(clattn_context *context, const char *file, co
     }
     strcpy(program->key, key);
     program->started_ms = clattn__now_ms();
-    program->from_cache = program->stored = load_cached(context, options, program);
+    program->from_cache = load_cached(context, options, program);
     if (!program->from_cache) {
         const clattn_status status = compile(context, file, source, options, program);
         if (status != CLATTN_OK) {
@@ -308,18 +298,31 @@ void clattn__kernel_ready(clattn_context *context, cl_kernel kernel)
 {
     clattn__lock(&context->lock);
     struct clattn__program *program = program_of(context, kernel);
-    if (program && program->started_ms > 0) {
+    if (program && !program->ready) {
+        program->ready = true;
         program->load_ms = clattn__now_ms() - program->started_ms;
-        program->started_ms = 0;
         if (!program->from_cache) {
             program->compile_ms = program->load_ms;
         }
-        if (!program->stored && context->cache_dir) {
-            store(context, program);
-        }
-        program->stored = true;
     }
     clattn__unlock(&context->lock);
+}
+
+/* Binaries go to disk at the end: some drivers (PoCL) compile once more when asked for one, and
+ * whoever waits for a first result should not wait for that. */
+void clattn__programs_free(clattn_context *context)
+{
+    struct clattn__program *program = context->programs;
+    while (program) {
+        struct clattn__program *next = program->next;
+        if (program->ready && !program->from_cache && context->cache_dir) {
+            store(context, program);
+        }
+        clReleaseProgram(program->cl);
+        free(program);
+        program = next;
+    }
+    context->programs = NULL;
 }
 
 static uint64_t kernel_number(const clattn_context *context, cl_kernel kernel,

@@ -10,14 +10,14 @@
 clattn_status clattn__kernel_create(clattn_context *context, const char *file, const char *name,
                                     const char *options, cl_kernel *out);
 
-/* Stores the binary of a kernel's program if it was compiled anew.  After a first
- * launch, because drivers such as PoCL compile at that moment and a binary stored
- * earlier would lack the machine code. */
+/* Says that a kernel was launched once.  Before that, drivers such as PoCL have no
+ * machine code, and a binary stored would lack it. */
 void clattn__kernel_ready(clattn_context *context, cl_kernel kernel);
 
 /* How the kernel's program came to be; for clattn_context_warm. */
 void clattn__kernel_build(clattn_context *context, cl_kernel kernel, clattn_build *out);
 
-void clattn__programs_free(struct clattn__program *list);
+/* Releases all, and stores the binaries of what was compiled anew. */
+void clattn__programs_free(clattn_context *context);
 
 #endif /* CLATTN_PROGRAM_H */

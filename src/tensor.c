@@ -8,7 +8,7 @@ static const struct {
     size_t bytes;
 } types[] = {
     [CLATTN_F32] = {"f32", 4}, [CLATTN_F16] = {"f16", 2}, [CLATTN_BF16] = {"bf16", 2},
-    [CLATTN_I32] = {"i32", 4}, [CLATTN_U8] = {"u8", 1},
+    [CLATTN_I32] = {"i32", 4}, [CLATTN_U8] = {"u8", 1},   [CLATTN_I8] = {"i8", 1},
 };
 
 enum { TYPES = sizeof types / sizeof *types };

@@ -1,11 +1,17 @@
 #include "variant.h"
 
 #include "op.h"
+#include "params.h"
 #include "program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+const struct clattn__family *const clattn__families[] = {
+    &clattn__attention_family, &clattn__project_family,    &clattn__norm_family,
+    &clattn__rope_family,      &clattn__activation_family, &clattn__embed_family,
+    &clattn__softmax_family,   &clattn__topk_family,       NULL};
 
 bool clattn__names_variant(const char *text, const struct clattn__variant *variant)
 {
@@ -37,6 +43,20 @@ bool clattn__fits_wide(const clattn_device_facts *facts, const void *desc, const
     return true;
 }
 
+/* The tile, the vectors it is multiplied with and one broadcast value; AVX-512 and ARM have 32
+ * registers, AVX2 has 16. */
+bool clattn__fits_registers(const clattn_device_facts *facts, int values, int vectors,
+                            char reason[CLATTN__REASON_BYTES])
+{
+    const int needed = values * vectors + vectors + 1, there = facts->vector_width == 8 ? 16 : 32;
+    if (needed > there) {
+        snprintf(reason, CLATTN__REASON_BYTES, "needs %d vector registers, the device has %d",
+                 needed, there);
+        return false;
+    }
+    return true;
+}
+
 void clattn__cells(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
 {
     (void)params;
@@ -46,48 +66,38 @@ void clattn__cells(const int *params, const int64_t extent[3], size_t global[3],
     }
 }
 
-static void default_params(const clattn_context *context, const struct clattn__variant *variant,
-                           const void *desc, int params[CLATTN__MAX_PARAMS])
-{
-    for (int i = 0; i < CLATTN__MAX_PARAMS; i++) {
-        params[i] = variant->params[i].value;
-    }
-    if (variant->adapt) {
-        variant->adapt(&context->facts, desc, params);
-    }
-}
-
-static bool fits(const clattn_context *context, const struct clattn__variant *variant,
-                 const void *desc, const int *params, char reason[CLATTN__REASON_BYTES])
-{
-    reason[0] = '\0';
-    return !variant->fits || variant->fits(&context->facts, desc, params, reason);
-}
-
 void clattn__report_variants(clattn_context *context, const struct clattn__family *family,
                              const void *desc, clattn_variant_report *report, void *user)
 {
     for (const struct clattn__variant *v = family->variants; v->name; v++) {
         char reason[CLATTN__REASON_BYTES];
         int params[CLATTN__MAX_PARAMS];
-        default_params(context, v, desc, params);
-        report(user, v->name, fits(context, v, desc, params, reason) ? NULL : reason);
+        clattn__params_choose(context, family, v, desc, params);
+        report(user, v->name, clattn__fits(context, v, desc, params, reason) ? NULL : reason);
     }
 }
 
-const struct clattn__variant *clattn__few_rows_variant(const clattn_context *context,
+const struct clattn__variant *clattn__few_rows_variant(clattn_context *context,
                                                        const struct clattn__family *family,
                                                        const void *desc,
                                                        int params[CLATTN__MAX_PARAMS])
 {
     for (const struct clattn__variant *v = family->variants; v->name; v++) {
         char reason[CLATTN__REASON_BYTES];
-        default_params(context, v, desc, params);
-        if (v->few_rows && fits(context, v, desc, params, reason)) {
+        clattn__params_choose(context, family, v, desc, params);
+        if (v->few_rows && clattn__fits(context, v, desc, params, reason)) {
             return v;
         }
     }
     return NULL;
+}
+
+static void describe_params(clattn_op *op, const void *desc)
+{
+    int built_in[CLATTN__MAX_PARAMS];
+    clattn__params_write(op->variant, op->params, op->params_text);
+    clattn__params_built_in(op->context, op->variant, desc, built_in);
+    op->built_in = !memcmp(op->params, built_in, sizeof built_in);
 }
 
 static clattn_status try_variant(clattn_context *context, const struct clattn__family *family,
@@ -103,6 +113,10 @@ static clattn_status try_variant(clattn_context *context, const struct clattn__f
     op->family = family;
     op->variant = variant;
     memcpy(op->params, params, sizeof op->params);
+    if (family->label) {
+        family->label(variant, desc, op->label);
+    }
+    describe_params(op, desc);
     const clattn_status status = family->build(op, desc);
     if (status != CLATTN_OK) {
         clattn_op_destroy(op);
@@ -112,34 +126,56 @@ static clattn_status try_variant(clattn_context *context, const struct clattn__f
     return CLATTN_OK;
 }
 
-static clattn_status refuse_name(const struct clattn__family *family, const char *kernel)
+clattn_status clattn__check_kernel_name(const struct clattn__family *family, const char *kernel)
 {
     char list[512] = "";
     for (const struct clattn__variant *v = family->variants; v->name; v++) {
+        if (!kernel || clattn__names_variant(kernel, v)) {
+            return CLATTN_OK;
+        }
         const size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", v->name);
     }
     return clattn__refuse("%s: kernel '%s' is not one of %s", family->op, kernel, list);
 }
 
+/* Those that text names, the rest built in: the same whatever was kept on this machine. */
+static clattn_status force_params(const clattn_context *context,
+                                  const struct clattn__family *family,
+                                  const struct clattn__variant *variant, const void *desc,
+                                  const char *text, int params[CLATTN__MAX_PARAMS])
+{
+    char reason[CLATTN__REASON_BYTES];
+    clattn__params_built_in(context, variant, desc, params);
+    return clattn__params_read(variant, text, params, reason)
+               ? CLATTN_OK
+               : clattn__refuse("%s: params: %s", family->op, reason);
+}
+
 clattn_status clattn__op_create(clattn_context *context, const struct clattn__family *family,
-                                const void *desc, const char *kernel, clattn_op **out)
+                                const void *desc, const char *kernel, const char *forced,
+                                clattn_op **out)
 {
     char reasons[3500] = "";
     /* A build log is long: no reason may crowd out the others. */
     const int share = kernel ? (int)sizeof reasons : 800;
     clattn_status worst = CLATTN_ERR_UNSUPPORTED;
-    bool named = false;
+    TRY(clattn__check_kernel_name(family, kernel));
+    if (forced && !kernel) {
+        return clattn__refuse("%s: params are given, but no kernel to force them on", family->op);
+    }
     for (const struct clattn__variant *variant = family->variants; variant->name; variant++) {
         if (kernel ? !clattn__names_variant(kernel, variant) : variant->few_rows) {
             continue;
         }
-        named = true;
         char refusal[CLATTN__REASON_BYTES];
         const char *reason = refusal;
         int params[CLATTN__MAX_PARAMS];
-        default_params(context, variant, desc, params);
-        if (fits(context, variant, desc, params, refusal)) {
+        clattn__params_choose(context, family, variant, desc, params);
+        if (forced) {
+            TRY(force_params(context, family, variant, desc, forced, params));
+        }
+        if (clattn__fits(context, variant, desc, params, refusal)) {
             const clattn_status status = try_variant(context, family, variant, params, desc, out);
             if (status == CLATTN_OK) {
                 clattn__log(context, "%s: chose %s", family->op, clattn_op_kernel(*out));
@@ -155,9 +191,6 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
         const size_t used = strlen(reasons);
         snprintf(reasons + used, sizeof reasons - used, "%s%s: %.*s", used ? "; " : "",
                  variant->name, share, reason);
-    }
-    if (kernel && !named) {
-        return refuse_name(family, kernel);
     }
     return clattn__fail(worst, "%s: no kernel serves this: %s", family->op, reasons);
 }
@@ -178,8 +211,8 @@ static void warm_one(struct warm *warm, const void *desc, const struct clattn__v
     char reason[CLATTN__REASON_BYTES];
     int params[CLATTN__MAX_PARAMS];
     clattn_op *op = NULL;
-    default_params(warm->context, variant, desc, params);
-    if (!fits(warm->context, variant, desc, params, reason)) {
+    clattn__params_choose(warm->context, warm->family, variant, desc, params);
+    if (!clattn__fits(warm->context, variant, desc, params, reason)) {
         return;
     }
     const double start = clattn__now_ms();
@@ -216,17 +249,13 @@ static void warm_visit(void *user, const void *desc)
 clattn_status clattn_context_warm(clattn_context *context,
                                   void (*report)(void *user, const clattn_build *build), void *user)
 {
-    static const struct clattn__family *const families[] = {
-        &clattn__attention_family, &clattn__project_family,    &clattn__norm_family,
-        &clattn__rope_family,      &clattn__activation_family, &clattn__embed_family,
-        &clattn__softmax_family,   &clattn__topk_family};
     if (!context) {
         return clattn__refuse("warm: context is NULL");
     }
     struct warm warm = {.context = context, .report = report, .user = user};
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        warm.family = families[i];
-        families[i]->usual(warm_visit, &warm);
+    for (const struct clattn__family *const *family = clattn__families; *family; family++) {
+        warm.family = *family;
+        (*family)->usual(warm_visit, &warm);
     }
     return warm.status == CLATTN_OK ? CLATTN_OK : clattn__fail(warm.status, "%s", warm.error);
 }

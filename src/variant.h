@@ -4,12 +4,22 @@
 
 #include "context_internal.h"
 
-enum { CLATTN__MAX_PARAMS = 6, CLATTN__MAX_CANDIDATES = 8, CLATTN__REASON_BYTES = 200 };
+#include <clattn/tune.h>
 
-/* A tunable number, given to the kernel as -DNAME=value. */
+enum {
+    CLATTN__MAX_PARAMS = 6,
+    CLATTN__MAX_CHOICES = 8,
+    CLATTN__REASON_BYTES = 200,
+    CLATTN__LABEL_BYTES = 160,
+    CLATTN__PARAMS_BYTES = 160
+};
+
+/* A number given to the kernel as -DNAME=value. */
 struct clattn__param {
     const char *name;
-    int value; /* default */
+    int value;                        /* default */
+    int choices[CLATTN__MAX_CHOICES]; /* what tuning may try, the default among them, until 0; none
+                                       * = the device decides */
 };
 
 /* Rows are ordered best first; the last, the plain one, always fits. */
@@ -17,7 +27,8 @@ struct clattn__variant {
     const char *name; /* "attention/tiled": kernel attention_tiled in attention/tiled.cl */
     bool library;     /* computed by a library instead: no .cl file */
     bool few_rows;    /* for calls with few rows: taken beside a variant for many, or when forced */
-    /* Whether it serves the descriptor on this device; writes its reason for refusing. */
+    /* Whether it serves the descriptor on this device with these parameters, which may be any of
+     * their choices; writes its reason for refusing. */
     bool (*fits)(const clattn_device_facts *facts, const void *desc, const int *params,
                  char reason[CLATTN__REASON_BYTES]);
     struct clattn__param params[CLATTN__MAX_PARAMS]; /* until a name is NULL */
@@ -31,6 +42,10 @@ struct clattn__family {
     const char *op;                         /* "attention" */
     const struct clattn__variant *variants; /* until a name is NULL */
     size_t op_bytes;                        /* of the struct that begins with a clattn_op */
+    /* "attention/tiled f32 d64": everything the variant is compiled for but its parameters.  NULL:
+     * build writes it, and nothing is tuned. */
+    void (*label)(const struct clattn__variant *variant, const void *desc,
+                  char text[CLATTN__LABEL_BYTES]);
     clattn_status (*build)(clattn_op *op, const void *desc); /* compiles what op->variant needs */
     void (*release)(clattn_op *op); /* of what build made, also when it failed midway */
     /* Calls visit for each descriptor that clattn_context_warm should build; stops when it fails.
@@ -48,9 +63,17 @@ extern const struct clattn__family clattn__embed_family;
 extern const struct clattn__family clattn__softmax_family;
 extern const struct clattn__family clattn__topk_family;
 
-/* Makes an op of the first variant that fits and builds.  kernel forces one by name. */
+/* Those whose variants have files, until NULL: what is built beforehand and tuned. */
+extern const struct clattn__family *const clattn__families[];
+
+/* Makes an op of the first variant that fits and builds.  kernel forces one by name, params (with
+ * kernel) its parameters; both may be NULL. */
 clattn_status clattn__op_create(clattn_context *context, const struct clattn__family *family,
-                                const void *desc, const char *kernel, clattn_op **out);
+                                const void *desc, const char *kernel, const char *params,
+                                clattn_op **out);
+
+/* Refuses a name that no variant has; NULL is none. */
+clattn_status clattn__check_kernel_name(const struct clattn__family *family, const char *kernel);
 
 /* Reports every variant with its reason for refusing. */
 void clattn__report_variants(clattn_context *context, const struct clattn__family *family,
@@ -60,11 +83,21 @@ void clattn__report_variants(clattn_context *context, const struct clattn__famil
 bool clattn__fits_wide(const clattn_device_facts *facts, const void *desc, const int *params,
                        char reason[CLATTN__REASON_BYTES]);
 
+/* Whether a register tile of so many broadcast values times so many vectors stays in registers. */
+bool clattn__fits_registers(const clattn_device_facts *facts, int values, int vectors,
+                            char reason[CLATTN__REASON_BYTES]);
+
 /* geometry: one work-item, a work-group of its own, for each cell of the extent. */
 void clattn__cells(const int *params, const int64_t extent[3], size_t global[3], size_t local[3]);
 
+/* Reports every set of parameters of a variant, as clattn_*_candidates. */
+clattn_status clattn__report_candidates(clattn_context *context,
+                                        const struct clattn__family *family, const void *desc,
+                                        const char *kernel, clattn_candidate_report *report,
+                                        void *user);
+
 /* The first variant for few rows that fits, with its parameters; NULL if there is none. */
-const struct clattn__variant *clattn__few_rows_variant(const clattn_context *context,
+const struct clattn__variant *clattn__few_rows_variant(clattn_context *context,
                                                        const struct clattn__family *family,
                                                        const void *desc,
                                                        int params[CLATTN__MAX_PARAMS]);

@@ -133,9 +133,9 @@ START_TEST(the_descriptor_and_its_strings_are_copied)
     clattn_op *op = NULL;
     const clattn_project_desc project = {.in_dim = 4, .out_dim = 4, .kernel = "plain"};
     assert_ok(clattn_project_create(context, &project, &op));
-    ck_assert_int_ge(directory_count(fixture.directory, ".bin", NULL), 1);
     clattn_op_destroy(op);
     clattn_context_destroy(context);
+    ck_assert_int_ge(directory_count(fixture.directory, ".bin", NULL), 1);
 }
 END_TEST
 

@@ -81,7 +81,7 @@ START_TEST(the_label_says_what_the_kernel_is_made_for)
     clattn_op *op = NULL;
     assert_ok(clattn_attention_create(fixture.context, &desc, &op));
     ck_assert_str_eq(clattn_op_kernel(op),
-                     "attention/row f16>f32 d8/4 gqa causal window softcap bias mask alibi");
+                     "attention/row f16>f32 d8/4 gqa2 causal window softcap bias mask alibi");
     clattn_op_destroy(op);
     ck_assert_str_eq(clattn_op_kernel(NULL), "");
 }

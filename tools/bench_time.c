@@ -28,22 +28,6 @@ static timing summary(sampler *s)
     return (timing){s->count, s->ms[0], median};
 }
 
-/* Milliseconds from enqueue to finish; negative after a line. */
-static double run_wall(const workload *w, cl_command_queue queue)
-{
-    const double start = now_ms();
-    if (workload_run(w, queue) != CLATTN_OK) {
-        fail("%s: %s", w->c.op, clattn_error());
-        return -1;
-    }
-    const cl_int code = clFinish(queue);
-    if (code != CL_SUCCESS) {
-        fail("%s: clFinish gave OpenCL error %d", clattn_op_kernel(w->op), code);
-        return -1;
-    }
-    return now_ms() - start;
-}
-
 /* What the device says passed between two markers; negative if it does not say. */
 static double run_device(const workload *w, cl_command_queue queue)
 {
@@ -72,7 +56,7 @@ static bool sample(const workload *w, const session *s, cl_command_queue profili
     const double end = now_ms() + limits->seconds * 1e3;
     const int most = limits->repeat && limits->repeat < SAMPLES_MAX ? limits->repeat : SAMPLES_MAX;
     while (wall->count < most && (limits->repeat || wall->count < RUNS_MIN || now_ms() < end)) {
-        const double ms = run_wall(w, s->queue);
+        const double ms = workload_time(w, s->queue);
         if (ms < 0) {
             return false;
         }
@@ -94,11 +78,11 @@ static bool time_workload(bench_row *row, const workload *w, const session *s,
         return false;
     }
     sampler wall = {room, 0}, device = {room + SAMPLES_MAX, 0};
-    const double first = run_wall(w, s->queue);
+    const double first = workload_time(w, s->queue);
     row->first_ms = w->create_ms + first;
     /* Once more: memory touched and processor woken. */
-    const bool done =
-        first >= 0 && run_wall(w, s->queue) >= 0 && sample(w, s, profiling, limits, &wall, &device);
+    const bool done = first >= 0 && workload_time(w, s->queue) >= 0 &&
+                      sample(w, s, profiling, limits, &wall, &device);
     row->wall = summary(&wall);
     row->device = summary(&device);
     free(room);
@@ -119,7 +103,7 @@ bool bench_case(bench_row *row, const session *s, cl_command_queue profiling,
         snprintf(row->skipped, sizeof row->skipped, "%s", why.text);
         return true;
     }
-    snprintf(row->kernel, sizeof row->kernel, "%s", clattn_op_kernel(w.op));
+    snprintf(row->kernel, sizeof row->kernel, "%s", workload_kernel(&w));
     row->create_ms = w.create_ms;
     row->flops = w.flops;
     row->bytes = w.bytes;

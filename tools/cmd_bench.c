@@ -1,19 +1,19 @@
 /* clattn bench: how long each case takes on this device, and how near that comes to what the
  * device can do. */
 #include "bench.h"
+#include "case_list.h"
 #include "check.h"
 #include "commands.h"
+#include "progress.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct bench_options {
     common_options common;
-    const char *cases, *line, *op, *kernel, *against, *cache_dir;
-    bool smoke;
+    case_choice choice;
+    const char *kernel, *against, *cache_dir;
     float seconds;
     int32_t repeat;
 } bench_options;
@@ -26,16 +26,11 @@ static const char *parse_seconds(const char *text, void *target)
                : "seconds, from 0 to 3600";
 }
 
-static const option_row cases_row = {"CASES", "FILE", parse_text, offsetof(bench_options, cases),
-                                     NULL};
+static const option_row cases_row = CASE_CHOICE_WORD(bench_options, choice);
 
 static const option_row rows[] = {
     {NULL, NULL, NULL, 0, "Which cases"},
-    {"smoke", NULL, NULL, offsetof(bench_options, smoke),
-     "small ones only: does it work, not how fast"},
-    {"op", "NAME", parse_text, offsetof(bench_options, op),
-     "cases of one operation, such as attention"},
-    {"case", "LINE", parse_text, offsetof(bench_options, line), "this case alone"},
+    CASE_CHOICE_ROWS(bench_options, choice),
     {"kernel", "NAME", parse_text, offsetof(bench_options, kernel),
      "this kernel instead of the best that fits; 'all' = every one, in turn"},
     {NULL, NULL, NULL, 0, "How long"},
@@ -79,33 +74,13 @@ typedef struct bench {
     cl_command_queue profiling; /* NULL where the device cannot tell times */
     bench_limits limits;
     roofline ceilings;
+    case_list cases;
     bool show; /* progress */
-    int done, total;
     bench_row *rows;
     size_t count;
-    const char *line; /* of the case at work */
-    struct test_case c;
+    const chosen_case *at; /* the case at work */
     bool failed;
 } bench;
-
-static void show_progress(const bench *b, const char *what)
-{
-    enum { WIDTH = 24 };
-    if (!b->show) {
-        return;
-    }
-    const int bar = b->total ? b->done * WIDTH / b->total : 0;
-    fprintf(stderr, "\r\033[K[%.*s%.*s] %d/%d %.60s", bar, "########################", WIDTH - bar,
-            "                        ", b->done, b->total, what);
-    fflush(stderr);
-}
-
-static void end_progress(const bench *b)
-{
-    if (b->show) {
-        fputs("\r\033[K", stderr);
-    }
-}
 
 static void time_kernel(void *user, const char *kernel)
 {
@@ -116,7 +91,7 @@ static void time_kernel(void *user, const char *kernel)
     bench_row *longer =
         b->count < ROWS_MAX ? realloc(b->rows, (b->count + 1) * sizeof *longer) : NULL;
     if (!longer) {
-        end_progress(b);
+        progress_end(b->show);
         fail(b->count < ROWS_MAX ? "out of memory" : "too many cases");
         b->failed = true;
         return;
@@ -124,100 +99,38 @@ static void time_kernel(void *user, const char *kernel)
     b->rows = longer;
     bench_row *row = &b->rows[b->count++];
     *row = (bench_row){0};
-    snprintf(row->line, sizeof row->line, "%s", b->line);
-    b->failed = !bench_case(row, b->session, b->profiling, &b->c, kernel, &b->limits);
-}
-
-/* False after a line. */
-static bool run_case(bench *b, const char *text)
-{
-    char why[256], title[160];
-    if (!case_parse(text, b->options->op, &b->c, why, sizeof why)) {
-        end_progress(b);
-        fail("%s: %s", b->options->cases ? b->options->cases : "--case", why);
-        return false;
-    }
-    if (b->options->op && strcmp(b->options->op, b->c.op) != 0) {
-        return true;
-    }
-    b->line = text;
-    workload_title(&b->c, title, sizeof title);
-    show_progress(b, title);
-    if (b->options->kernel && strcmp(b->options->kernel, "all") == 0) {
-        const struct check check = {b->session->context, b->session->queue};
-        check_variants(&check, &b->c, time_kernel, b);
-    } else {
-        time_kernel(b, b->options->kernel);
-    }
-    b->done++;
-    return !b->failed;
-}
-
-/* Runs the lines of a case file, or only counts them. */
-static bool each_line(bench *b, const char *file, bool count)
-{
-    char text[1024];
-    while (*file) {
-        const size_t length = strcspn(file, "\n");
-        const size_t words = strcspn(file, "#\r\n");
-        snprintf(text, sizeof text, "%.*s", (int)words, file);
-        file += length + (file[length] == '\n');
-        if (text[strspn(text, " \t")] == '\0') {
-            continue;
-        }
-        b->total += count;
-        if (!count && !run_case(b, text)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The text of a case file; the caller frees. */
-static char *read_cases(const char *path)
-{
-    enum { MOST = 1 << 20 };
-    FILE *file = fopen(path, "rb");
-    char *text = file ? calloc(1, MOST) : NULL;
-    const bool read = text && fread(text, 1, MOST - 1, file) < MOST - 1 && !ferror(file);
-    if (!read) {
-        fail("%s: %s", path, file && text && !ferror(file) ? "too long" : strerror(errno));
-        free(text);
-        text = NULL;
-    }
-    if (file) {
-        fclose(file);
-    }
-    return text;
+    snprintf(row->line, sizeof row->line, "%s", b->at->line);
+    b->failed = !bench_case(row, b->session, b->profiling, &b->at->c, kernel, &b->limits);
 }
 
 static bool run_cases(bench *b)
 {
-    const bench_options *o = b->options;
-    if (o->line) {
-        b->total = 1;
-        return run_case(b, o->line);
+    for (size_t i = 0; i < b->cases.count && !b->failed; i++) {
+        char title[160];
+        b->at = &b->cases.items[i];
+        workload_title(&b->at->c, title, sizeof title);
+        progress_show(b->show, (double)i / (double)b->cases.count, "%zu/%zu %s", i, b->cases.count,
+                      title);
+        if (b->options->kernel && strcmp(b->options->kernel, "all") == 0) {
+            const struct check check = {b->session->context, b->session->queue};
+            check_variants(&check, &b->at->c, time_kernel, b);
+        } else {
+            time_kernel(b, b->options->kernel);
+        }
     }
-    char *own = o->cases ? read_cases(o->cases) : NULL;
-    if (o->cases && !own) {
-        return false;
-    }
-    const char *text = own ? own : check_cases(o->smoke ? "smoke" : "bench");
-    each_line(b, text, true);
-    const bool done = each_line(b, text, false);
-    free(own);
-    return done;
+    return !b->failed;
 }
 
 /* Ceilings before and after: the machine may have been busier at one of the two. */
 static bool measure_ceilings(bench *b)
 {
     reason why;
-    show_progress(b, "measuring the device's ceilings");
-    if (roofline_measure(b->session, b->limits.seconds, b->options->smoke, &b->ceilings, &why)) {
+    progress_show(b->show, 0, "measuring the device's ceilings");
+    if (roofline_measure(b->session, b->limits.seconds, b->options->choice.smoke, &b->ceilings,
+                         &why)) {
         return true;
     }
-    end_progress(b);
+    progress_end(b->show);
     fail("%s", why.text);
     return false;
 }
@@ -225,10 +138,7 @@ static bool measure_ceilings(bench *b)
 static int finish(bench *b)
 {
     const clattn_device_facts *facts = b->session->facts;
-    end_progress(b);
-    if (b->count == 0) {
-        return fail("no case ran: there is none of that name");
-    }
+    progress_end(b->show);
     size_t skipped = 0;
     while (skipped < b->count && b->rows[skipped].skipped[0]) {
         skipped++;
@@ -246,21 +156,6 @@ static int finish(bench *b)
     return bench_print_json(b->rows, b->count, facts, &b->ceilings) ? EXIT_DONE : EXIT_FAILED;
 }
 
-static bool sensible(const bench_options *o)
-{
-    if ((o->cases != NULL) + (o->line != NULL) + o->smoke > 1) {
-        wrong_usage("CASES, --case and --smoke exclude each other");
-        return false;
-    }
-    if (o->op && !check_op_named(o->op)) {
-        char names[256];
-        wrong_usage("--op: there is no operation '%s' (%s)", o->op,
-                    check_op_names(names, sizeof names));
-        return false;
-    }
-    return true;
-}
-
 int cmd_bench(int argc, char **argv)
 {
     bench_options options = {.seconds = 0.5f};
@@ -271,25 +166,30 @@ int cmd_bench(int argc, char **argv)
     if (!options_parse(&line, argc, argv, &options, &status)) {
         return status;
     }
-    if (!sensible(&options)) {
+    if (!case_choice_sensible(&options.choice)) {
         return EXIT_USAGE;
+    }
+    bench b = {.options = &options,
+               .limits = {options.seconds, options.repeat},
+               .show = progress_wanted(&options.common)};
+    if (!case_list_read(&b.cases, &options.choice, "bench")) {
+        return EXIT_FAILED;
     }
     if (!session_find(&options.common, &device) ||
         !session_open(&s, &options.common, device, options.cache_dir)) {
+        case_list_free(&b.cases);
         return EXIT_FAILED;
     }
-    bench b = {.options = &options,
-               .session = &s,
-               .profiling = clCreateCommandQueue(clattn_context_cl(s.context), device,
-                                                 CL_QUEUE_PROFILING_ENABLE, &code),
-               .limits = {options.seconds, options.repeat},
-               .show = !options.common.quiet && isatty(STDERR_FILENO)};
+    b.session = &s;
+    b.profiling = clCreateCommandQueue(clattn_context_cl(s.context), device,
+                                       CL_QUEUE_PROFILING_ENABLE, &code);
     const bool ran = measure_ceilings(&b) && run_cases(&b) && measure_ceilings(&b);
     status = ran ? finish(&b) : EXIT_FAILED;
     if (b.profiling) {
         clReleaseCommandQueue(b.profiling);
     }
     free(b.rows);
+    case_list_free(&b.cases);
     session_close(&s);
     return status;
 }

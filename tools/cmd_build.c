@@ -1,6 +1,7 @@
 /* clattn build: compile every kernel for this device and fill the cache. */
 #include "commands.h"
 #include "message.h"
+#include "progress.h"
 #include "report.h"
 #include "session.h"
 
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct build_options {
     common_options common;
@@ -52,25 +52,12 @@ typedef struct collection {
 /* The first pass cannot know how many are to come; the second can. */
 static void show_progress(const collection *c, const char *kernel)
 {
-    enum { WIDTH = 24 };
-    if (!c->show) {
-        return;
-    }
     if (!c->second) {
-        fprintf(stderr, "\r\033[Kcompiled %zu, %.1f s: %.60s", c->count,
-                (now_ms() - c->start) / 1e3, kernel);
+        progress_show(c->show, 0, "compiled %zu, %.1f s: %s", c->count, (now_ms() - c->start) / 1e3,
+                      kernel);
     } else {
-        const int done = (int)(c->seen * WIDTH / (c->count ? c->count : 1));
-        fprintf(stderr, "\r\033[K[%.*s%.*s] %zu/%zu %.40s", done, "########################",
-                WIDTH - done, "                        ", c->seen, c->count, kernel);
-    }
-    fflush(stderr);
-}
-
-static void end_progress(const collection *c)
-{
-    if (c->show) {
-        fputs("\r\033[K", stderr);
+        progress_show(c->show, (double)c->seen / (double)(c->count ? c->count : 1), "%zu/%zu %s",
+                      c->seen, c->count, kernel);
     }
 }
 
@@ -121,7 +108,7 @@ static bool warm(const build_options *options, cl_device_id device, collection *
     snprintf(name, bytes, "%s", s.facts->name);
     const clattn_status status =
         clattn_context_warm(s.context, c->second ? collect_warm : collect_cold, c);
-    end_progress(c);
+    progress_end(c->show);
     if (status != CLATTN_OK) {
         fail("building: %s", clattn_error());
     } else if (c->out_of_memory) {
@@ -225,7 +212,7 @@ int cmd_build(int argc, char **argv)
     if (!session_find(&options.common, &device)) {
         return EXIT_FAILED;
     }
-    collection c = {.show = !options.common.quiet && isatty(STDERR_FILENO), .start = now_ms()};
+    collection c = {.show = progress_wanted(&options.common), .start = now_ms()};
     bool done = warm(&options, device, &c, name, sizeof name);
     if (done) {
         c.second = true;

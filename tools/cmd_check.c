@@ -3,19 +3,20 @@
 #include "check.h"
 #include "commands.h"
 #include "message.h"
+#include "progress.h"
 #include "report.h"
 #include "session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct check_options {
     common_options common;
     bool smoke, full;
     const char *op, *line, *kernel;
-    int32_t random;
+    int32_t random, params;
+    bool params_all;
     int64_t seed;
 } check_options;
 
@@ -35,8 +36,13 @@ static const option_row rows[] = {
     {"kernel", "NAME", parse_text, offsetof(check_options, kernel), "one kernel alone"},
     {"random", "N", parse_count, offsetof(check_options, random),
      "N random cases instead (of each operation)"},
+    {"params-all", NULL, NULL, offsetof(check_options, params_all),
+     "every set of parameters that a kernel can be tuned to, instead"},
+    {"params", "N", parse_count, offsetof(check_options, params),
+     "N sets of each kernel instead, each on one case: first those that differ\n"
+     "from the built-in one in one value, then random ones"},
     {"seed", "N", parse_seed, offsetof(check_options, seed),
-     "where random cases begin (default 1)"},
+     "where random cases and sets begin (default 1)"},
 };
 
 static const command_line line = {
@@ -50,6 +56,7 @@ static const command_line line = {
         "  clattn check\n"
         "  clattn check --full --device nvidia\n"
         "  clattn check --op attention --random 100 --seed 7\n"
+        "  clattn check --params 20 --kernel wide\n"
         "  clattn check --op attention --case \"--nq 33 --nk 65 --causal\" --kernel tiled\n",
 };
 
@@ -77,13 +84,8 @@ typedef struct run {
 
 static void show_progress(const run *r)
 {
-    enum { WIDTH = 30 };
-    if (!r->show)
-        return;
-    const int bar = r->total ? r->done * WIDTH / r->total : 0;
-    fprintf(stderr, "\r\033[K[%.*s%.*s] %d/%d cases", bar, "##############################",
-            WIDTH - bar, "                              ", r->done, r->total);
-    fflush(stderr);
+    progress_show(r->show, r->total ? (double)r->done / r->total : 0, "%d/%d cases", r->done,
+                  r->total);
 }
 
 /* A layer is counted apart from the attention kernel it runs with. */
@@ -104,8 +106,7 @@ static tally *tally_of(run *r, const char *kernel)
 
 static void report_failure(run *r, const char *kernel, const struct check_result *result)
 {
-    if (r->show)
-        fputs("\r\033[K", stderr);
+    progress_end(r->show);
     fprintf(stderr, "FAILED %s: %s\n  clattn check --op %s --case \"%s\" --kernel %s\n", kernel,
             result->why, r->c->op, r->text, kernel);
     cJSON *json = cJSON_CreateObject();
@@ -125,8 +126,8 @@ static bool wanted(const char *wanted, const char *kernel)
 static void run_variant(void *user, const char *kernel)
 {
     run *r = user;
-    const char *forced = r->c->kernel[0] ? r->c->kernel : r->options->kernel;
-    if (!wanted(forced, kernel))
+    if (!wanted(r->options->kernel, kernel) ||
+        !wanted(r->c->kernel[0] ? r->c->kernel : NULL, kernel))
         return;
     struct check_result result;
     check_run(&r->check, r->c, kernel, &result);
@@ -215,6 +216,30 @@ static bool run_random(run *r)
     return true;
 }
 
+static bool count_line(void *user, const char *text)
+{
+    (void)text;
+    ((run *)user)->total++;
+    return true;
+}
+
+static bool run_line(void *user, const char *text) { return run_case(user, text); }
+
+static bool run_params(run *r)
+{
+    const check_options *o = r->options;
+    bool (*const passes[])(void *user, const char *text) = {count_line, run_line};
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; check_ops[i]; i++) {
+            if ((!o->op || !strcmp(check_ops[i]->name, o->op)) &&
+                !check_params_lines(&r->check, check_ops[i]->name, o->params, (uint64_t)o->seed,
+                                    passes[pass], r))
+                return false;
+        }
+    }
+    return true;
+}
+
 /* ---- What is told ---------------------------------------------------------------------------- */
 
 static void print_table(const run *r, const char *device)
@@ -226,8 +251,9 @@ static void print_table(const run *r, const char *device)
         printf("%-24s %7d %7d %8d   %.0f%%\n", t->kernel, t->counts[CHECK_PASSED],
                t->counts[CHECK_FAILED], t->counts[CHECK_SKIPPED], 100 * t->worst);
     }
-    if (r->options->random)
-        printf("random cases from seed %lld\n", (long long)r->options->seed);
+    if (r->options->random || r->options->params)
+        printf("random %s from seed %lld\n", r->options->random ? "cases" : "sets of parameters",
+               (long long)r->options->seed);
     printf("%d passed, %d failed, %d skipped\n", r->counts[CHECK_PASSED], r->counts[CHECK_FAILED],
            r->counts[CHECK_SKIPPED]);
 }
@@ -258,8 +284,7 @@ static bool print_json(run *r, const clattn_device_facts *facts)
 
 static int finish(run *r, const session *s)
 {
-    if (r->show)
-        fputs("\r\033[K", stderr);
+    progress_end(r->show);
     if (r->counts[CHECK_PASSED] + r->counts[CHECK_FAILED] == 0)
         return fail("no case ran: no kernel or case has that name, or none fits this device");
     if (r->options->common.json) {
@@ -269,6 +294,15 @@ static int finish(run *r, const session *s)
         print_table(r, s->facts->name);
     }
     return r->counts[CHECK_FAILED] ? EXIT_FAILED : EXIT_DONE;
+}
+
+static bool sensible(const check_options *o)
+{
+    if ((o->line != NULL) + (o->random > 0) + (o->params > 0) + o->params_all > 1) {
+        wrong_usage("--case, --random, --params and --params-all exclude each other");
+        return false;
+    }
+    return true;
 }
 
 static bool known_op(const char *op)
@@ -290,7 +324,7 @@ int cmd_check(int argc, char **argv)
     session s;
     if (!options_parse(&line, argc, argv, &options, &status))
         return status;
-    if (!known_op(options.op))
+    if (!sensible(&options) || !known_op(options.op))
         return EXIT_USAGE;
     /* Hundreds of special kernels are not worth keeping in the user's cache. */
     if (!session_find(&options.common, &device) || !session_open(&s, &options.common, device, ""))
@@ -303,10 +337,11 @@ int cmd_check(int argc, char **argv)
     }
     r->options = &options;
     r->check = (struct check){s.context, s.queue};
-    r->show = !options.common.quiet && isatty(STDERR_FILENO);
-    const bool ran = options.line     ? run_case(r, options.line)
-                     : options.random ? run_random(r)
-                                      : run_files(r);
+    r->show = progress_wanted(&options.common);
+    const bool ran = options.line                           ? run_case(r, options.line)
+                     : options.random                       ? run_random(r)
+                     : options.params || options.params_all ? run_params(r)
+                                                            : run_files(r);
     status = ran ? finish(r, &s) : EXIT_FAILED;
     cJSON_Delete(r->failures);
     free(r);

@@ -16,55 +16,70 @@ static const command_line line = {
     .usage = "clattn info [options]",
     .about =
         "Lists the OpenCL devices of this machine (or the one of --device), what was found out\n"
-        "about each, and for a few usual operations the kernel that would be chosen, with the\n"
-        "reason why others would not.",
+        "about each, and for a few usual operations the kernel that would be chosen, with its\n"
+        "parameters, and the reason why others would not.",
     .examples = "  clattn info\n"
                 "  clattn info --device pocl --json\n",
 };
 
 /* ---- Operations asked about ----------------------------------------------------------- */
 
-static clattn_status ask_attention(clattn_context *context, const clattn_attention_desc *desc,
-                                   clattn_variant_report *report, void *user)
-{
-    return clattn_attention_variants(context, desc, report, user);
-}
+static const clattn_attention_desc attention_f32 = {
+    .head_dim = 64, .query_heads = 8, .type = CLATTN_F32, .out_type = CLATTN_F32};
+static const clattn_attention_desc attention_f16 = {
+    .head_dim = 64, .query_heads = 8, .type = CLATTN_F16, .out_type = CLATTN_F16, .causal = true};
+static const clattn_project_desc project_f32 = {
+    .in_dim = 512, .out_dim = 512, .type = CLATTN_F32, .out_type = CLATTN_F32};
 
-static clattn_status attention_f32(clattn_context *context, clattn_variant_report *report,
-                                   void *user)
-{
-    const clattn_attention_desc desc = {
-        .head_dim = 64, .query_heads = 8, .type = CLATTN_F32, .out_type = CLATTN_F32};
-    return ask_attention(context, &desc, report, user);
-}
-
-static clattn_status attention_f16(clattn_context *context, clattn_variant_report *report,
-                                   void *user)
-{
-    const clattn_attention_desc desc = {.head_dim = 64,
-                                        .query_heads = 8,
-                                        .type = CLATTN_F16,
-                                        .out_type = CLATTN_F16,
-                                        .causal = true};
-    return ask_attention(context, &desc, report, user);
-}
-
-static clattn_status project_f32(clattn_context *context, clattn_variant_report *report, void *user)
-{
-    const clattn_project_desc desc = {
-        .in_dim = 512, .out_dim = 512, .type = CLATTN_F32, .out_type = CLATTN_F32};
-    return clattn_project_variants(context, &desc, report, user);
-}
-
-static const struct question {
+typedef struct question {
     const char *name;
-    clattn_status (*ask)(clattn_context *context, clattn_variant_report *report, void *user);
-} questions[] = {
-    {"attention, f32, head size 64", attention_f32},
-    {"attention, f16, head size 64, causal", attention_f16},
-    {"project, f32, 512 to 512", project_f32},
+    const clattn_attention_desc *attention; /* or */
+    const clattn_project_desc *project;
+} question;
+
+static const question questions[] = {
+    {"attention, f32, head size 64", &attention_f32, NULL},
+    {"attention, f16, head size 64, causal", &attention_f16, NULL},
+    {"project, f32, 512 to 512", NULL, &project_f32},
 };
 enum { QUESTIONS = sizeof questions / sizeof questions[0] };
+
+static clattn_status ask(const question *q, clattn_context *context, clattn_variant_report *report,
+                         void *user)
+{
+    return q->attention ? clattn_attention_variants(context, q->attention, report, user)
+                        : clattn_project_variants(context, q->project, report, user);
+}
+
+typedef struct parameters {
+    char text[160]; /* "" = the kernel has none */
+    bool tuned;
+} parameters;
+
+/* The one in use comes first. */
+static void take_first(void *user, const clattn_candidate *candidate)
+{
+    parameters *p = user;
+    if (candidate->in_use) {
+        snprintf(p->text, sizeof p->text, "%s", candidate->params);
+        p->tuned = !candidate->built_in;
+    }
+}
+
+static parameters parameters_of(const question *q, clattn_context *context, const char *kernel)
+{
+    parameters p = {"", false};
+    if (q->attention) {
+        clattn_attention_desc desc = *q->attention;
+        desc.kernel = kernel;
+        clattn_attention_candidates(context, &desc, take_first, &p);
+    } else {
+        clattn_project_desc desc = *q->project;
+        desc.kernel = kernel;
+        clattn_project_candidates(context, &desc, take_first, &p);
+    }
+    return p;
+}
 
 /* ---- Facts ------------------------------------------------------------------------------ */
 
@@ -113,17 +128,35 @@ static void print_facts(const clattn_device_facts *f)
 
 /* Variants come best first: the first that is not refused is the one chosen. */
 typedef struct listing {
+    clattn_context *context;
+    const question *asked;
     cJSON *variants; /* NULL = text */
     bool chosen;
 } listing;
+
+static void print_variant(const char *state, const char *kernel, const char *refusal,
+                          const parameters *p)
+{
+    if (refusal) {
+        printf("    %-8s %s: %s\n", state, kernel, refusal);
+    } else if (p->text[0]) {
+        printf("    %-8s %-22s %s%s\n", state, kernel, p->text, p->tuned ? ", tuned" : "");
+    } else {
+        printf("    %-8s %s\n", state, kernel);
+    }
+}
 
 static void list_variant(void *user, const char *kernel, const char *refusal)
 {
     listing *list = user;
     const char *state = refusal ? "refused" : list->chosen ? "fits" : "chosen";
+    parameters p = {"", false};
+    if (!refusal) {
+        p = parameters_of(list->asked, list->context, kernel);
+    }
     list->chosen = list->chosen || !refusal;
     if (!list->variants) {
-        printf("    %-8s %s%s%s\n", state, kernel, refusal ? ": " : "", refusal ? refusal : "");
+        print_variant(state, kernel, refusal, &p);
         return;
     }
     cJSON *json = cJSON_CreateObject();
@@ -131,6 +164,9 @@ static void list_variant(void *user, const char *kernel, const char *refusal)
     cJSON_AddStringToObject(json, "state", state);
     if (refusal) {
         cJSON_AddStringToObject(json, "reason", refusal);
+    } else {
+        cJSON_AddStringToObject(json, "params", p.text);
+        cJSON_AddBoolToObject(json, "tuned", p.tuned);
     }
     cJSON_AddItemToArray(list->variants, json);
 }
@@ -139,7 +175,7 @@ static bool list_kernels(clattn_context *context, cJSON *device)
 {
     cJSON *ops = device ? cJSON_AddArrayToObject(device, "ops") : NULL;
     for (int i = 0; i < QUESTIONS; i++) {
-        listing list = {NULL, false};
+        listing list = {.context = context, .asked = &questions[i]};
         if (device) {
             cJSON *op = cJSON_CreateObject();
             cJSON_AddStringToObject(op, "op", questions[i].name);
@@ -148,7 +184,7 @@ static bool list_kernels(clattn_context *context, cJSON *device)
         } else {
             printf("  %s\n", questions[i].name);
         }
-        if (questions[i].ask(context, list_variant, &list) != CLATTN_OK) {
+        if (ask(&questions[i], context, list_variant, &list) != CLATTN_OK) {
             fail("%s: %s", questions[i].name, clattn_error());
             return false;
         }

@@ -192,8 +192,7 @@ bool workload_make_op(workload *w, const session *s, reason *why)
            refuse(why, "no room for %zu bytes of scratch (OpenCL error %d)", bytes, code);
 }
 
-bool workload_open(workload *w, const session *s, const struct test_case *c, const char *kernel,
-                   reason *why)
+bool workload_describe(workload *w, const struct test_case *c, reason *why)
 {
     *w = (workload){.c = *c};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -205,16 +204,40 @@ bool workload_open(workload *w, const session *s, const struct test_case *c, con
     if (!w->kind && op && op->trial) {
         w->kind = &trial_workload_kind;
     }
-    if (!w->kind) {
-        return refuse(why, "there is no operation '%s'", c->op);
-    }
+    return w->kind ? w->kind->describe(w, why) : refuse(why, "there is no operation '%s'", c->op);
+}
+
+bool workload_open(workload *w, const session *s, const struct test_case *c, const char *kernel,
+                   reason *why)
+{
+    const bool described = workload_describe(w, c, why);
     if (kernel) {
         snprintf(w->c.kernel, sizeof w->c.kernel, "%s", kernel);
     }
-    if (w->kind->describe(w, why) && make_operands(w, s, why) && workload_make_op(w, s, why)) {
+    if (described && make_operands(w, s, why) && workload_make_op(w, s, why)) {
         return true;
     }
     workload_close(w);
+    return false;
+}
+
+bool workload_twin(workload *twin, const workload *w, const session *s, const char *kernel,
+                   const char *params, reason *why)
+{
+    *twin = *w;
+    twin->op = NULL;
+    twin->scratch = NULL;
+    for (operand *o = twin->operands; o->name; o++) {
+        if (o->view.mem) {
+            clRetainMemObject(o->view.mem);
+        }
+    }
+    snprintf(twin->c.kernel, sizeof twin->c.kernel, "%s", kernel);
+    snprintf(twin->c.params, sizeof twin->c.params, "%s", params);
+    if (workload_make_op(twin, s, why)) {
+        return true;
+    }
+    workload_close(twin);
     return false;
 }
 
@@ -233,6 +256,23 @@ clattn_status workload_run(const workload *w, cl_command_queue queue)
 {
     return w->kind->run(w, queue);
 }
+
+double workload_time(const workload *w, cl_command_queue queue)
+{
+    const double start = now_ms();
+    if (workload_run(w, queue) != CLATTN_OK) {
+        fail("%s: %s", w->c.op, clattn_error());
+        return -1;
+    }
+    const cl_int code = clFinish(queue);
+    if (code != CL_SUCCESS) {
+        fail("%s: clFinish gave OpenCL error %d", workload_kernel(w), code);
+        return -1;
+    }
+    return now_ms() - start;
+}
+
+const char *workload_kernel(const workload *w) { return w->kind->kernel(w); }
 
 /* ---- For people ------------------------------------------------------------------------- */
 

@@ -43,6 +43,11 @@ typedef struct workload_kind {
     void (*bind)(workload *w);
     size_t (*scratch)(const workload *w); /* NULL = none */
     clattn_status (*run)(const workload *w, cl_command_queue queue);
+    /* The kernel that run takes, as clattn_op_kernel. */
+    const char *(*kernel)(const workload *w);
+    /* As clattn_*_candidates; NULL = what it is made of is tuned by itself. */
+    clattn_status (*candidates)(const workload *w, clattn_context *context, const char *kernel,
+                                clattn_candidate_report *report, void *user);
 } workload_kind;
 
 struct workload {
@@ -74,12 +79,27 @@ void workload_close(workload *w);
 /* Anew, after an operand was overwritten: an op may keep a copy of constant weights. */
 bool workload_make_op(workload *w, const session *s, reason *why);
 
+/* A second op on the same operands, of the kernel and the parameters given; to be closed as well.
+ * False with the reason. */
+bool workload_twin(workload *twin, const workload *w, const session *s, const char *kernel,
+                   const char *params, reason *why);
+
+/* Of a case whose op shall only be asked about, or kept: it has no operands.  False if the
+ * operation is none. */
+bool workload_describe(workload *w, const struct test_case *c, reason *why);
+
 /* The operand of that name, or NULL if the case has none. */
 operand *workload_operand(workload *w, const char *name);
 size_t operand_bytes(const operand *o);
 
 /* Enqueues. */
 clattn_status workload_run(const workload *w, cl_command_queue queue);
+
+/* Milliseconds of a run, from enqueue to finish; negative after a line. */
+double workload_time(const workload *w, cl_command_queue queue);
+
+/* The kernel that runs, "attention/decode_wide f32 d128". */
+const char *workload_kernel(const workload *w);
 
 /* "attention 32/8 x 1 x 8192 d128 f16 causal": a case for people. */
 void workload_title(const struct test_case *c, char *text, size_t bytes);

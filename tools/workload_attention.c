@@ -59,6 +59,7 @@ bool attention_desc_of(const struct test_case *c, const char *kernel, clattn_att
                 (c->alibi[0] ? CLATTN_WITH_ALIBI : 0u) | (c->weights[0] ? CLATTN_WITH_WEIGHTS : 0u),
         .kernel = kernel,
         .bias_type = c->bias_type,
+        .params = c->params[0] ? c->params : NULL,
     };
     return read_stage(c->weights, &desc->weights_stage, why);
 }
@@ -198,4 +199,19 @@ static clattn_status run(const workload *w, cl_command_queue queue)
     return clattn_attention_run(w->op, queue, &w->args.attention, NULL);
 }
 
-const workload_kind attention_kind = {"attention", describe, create, bind, scratch, run};
+static const char *kernel_of(const workload *w)
+{
+    return clattn_attention_kernel(w->op, &w->args.attention);
+}
+
+static clattn_status candidates(const workload *w, clattn_context *context, const char *kernel,
+                                clattn_candidate_report *report, void *user)
+{
+    clattn_attention_desc desc;
+    reason why;
+    attention_desc_of(&w->c, kernel, &desc, &why); /* describe has seen to it that it fits */
+    return clattn_attention_candidates(context, &desc, report, user);
+}
+
+const workload_kind attention_kind = {"attention", describe, create,    bind,
+                                      scratch,     run,      kernel_of, candidates};

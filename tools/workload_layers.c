@@ -23,7 +23,7 @@ static bool describe_project(workload *w, reason *why)
     return true;
 }
 
-static clattn_status create_project(workload *w, clattn_context *context, const char *kernel)
+static clattn_project_desc project_desc_of(const workload *w, const char *kernel)
 {
     const struct test_case *c = &w->c;
     /* As a model's weights are: known once, so that the kernel may order them as it likes. */
@@ -33,7 +33,14 @@ static clattn_status create_project(workload *w, clattn_context *context, const 
                                       .out_type = c->out_type,
                                       .bias = c->project_bias,
                                       .kernel = kernel,
-                                      .weight = w->operands[WEIGHT].view};
+                                      .weight = w->operands[WEIGHT].view,
+                                      .params = c->params[0] ? c->params : NULL};
+    return desc;
+}
+
+static clattn_status create_project(workload *w, clattn_context *context, const char *kernel)
+{
+    const clattn_project_desc desc = project_desc_of(w, kernel);
     return clattn_project_create(context, &desc, &w->op);
 }
 
@@ -54,8 +61,22 @@ static clattn_status run_project(const workload *w, cl_command_queue queue)
     return clattn_project_run(w->op, queue, &w->args.project, NULL);
 }
 
-const workload_kind project_kind = {"project",    describe_project, create_project,
-                                    bind_project, scratch_project,  run_project};
+static const char *kernel_of_project(const workload *w)
+{
+    return clattn_project_kernel(w->op, &w->args.project);
+}
+
+static clattn_status candidates_project(const workload *w, clattn_context *context,
+                                        const char *kernel, clattn_candidate_report *report,
+                                        void *user)
+{
+    const clattn_project_desc desc = project_desc_of(w, kernel);
+    return clattn_project_candidates(context, &desc, report, user);
+}
+
+const workload_kind project_kind = {"project",         describe_project,  create_project,
+                                    bind_project,      scratch_project,   run_project,
+                                    kernel_of_project, candidates_project};
 
 /* ---- Layer ------------------------------------------------------------------------------ */
 
@@ -156,5 +177,7 @@ static clattn_status run_layer(const workload *w, cl_command_queue queue)
     return clattn_mha_run(w->op, queue, &w->args.mha, NULL);
 }
 
-const workload_kind mha_kind = {"mha",      describe_layer, create_layer,
-                                bind_layer, scratch_layer,  run_layer};
+static const char *kernel_of_layer(const workload *w) { return clattn_op_kernel(w->op); }
+
+const workload_kind mha_kind = {"mha",         describe_layer, create_layer,    bind_layer,
+                                scratch_layer, run_layer,      kernel_of_layer, NULL};

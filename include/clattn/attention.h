@@ -75,9 +75,16 @@ typedef struct clattn_attention_desc {
                            fits */
     clattn_stage weights_stage; /* with CLATTN_WITH_WEIGHTS */
     clattn_type bias_type;      /* with CLATTN_WITH_BIAS: F32, F16 or BF16 */
-    int32_t split_keys; /* keys per part where a call with few queries is split over cores; 0 = by
-                         * batch and device.  A fixed number gives the same bits whatever the batch.
-                         */
+    int32_t split_keys;  /* keys per part where a call with few queries is split over cores; 0 = by
+                          * batch and device.  A fixed number gives the same bits whatever the batch.
+                          */
+    const char *params;  /* with kernel: values for its parameters, "VECTORS=2 KEYS=8", the rest
+                            built in (clattn/tune.h); NULL = what was kept by tuning, else built in
+                          */
+    clattn_type kv_type; /* of k and v, where it is narrower than type: F16, BF16 or I8; 0 = type */
+    int32_t page_rows;   /* rows of a page, where k and v lie on pages; 0 = they do not */
+    bool ring;           /* k and v keep the newest rows only: row j lies at j mod k.size[1] */
+    bool packed;         /* sequences of any length one after the other (args.q_start) */
 } clattn_attention_desc;
 
 /* What changes per call.  An axis written x|1 may have size 1 and is then
@@ -101,6 +108,21 @@ typedef struct clattn_attention_args {
                               CLATTN_WITH_WEIGHTS */
     cl_mem scratch;        /* clattn_attention_scratch() bytes, not shared by concurrent runs;
                             * NULL = taken for this call and given back when its commands finish */
+    /* With desc.page_rows: k and v are {pages, page_rows, kv_heads, ..}, and row j of batch entry b
+     * is row j % page_rows of page page_table[b][j / page_rows].  n_k is page_rows times its
+     * columns. */
+    clattn_tensor page_table; /* I32 {batch, 1, 1, most pages}; entries behind kv_length are not
+                                 read; numbers out of range are clamped to a page that is there */
+    /* With desc.packed: q, out and lse have batch 1 and hold all rows; so have k and v, unless they
+     * lie on pages.  The batch is the number of sequences. */
+    clattn_tensor q_start; /* I32 {1, 1, 1, sequences + 1}: rising; rows q_start[s] .. q_start[s +
+                              1] are sequence s; clamped to the rows that are there */
+    clattn_tensor k_start; /* the same for k and v, if they are packed */
+    int32_t most_queries;  /* rows of the longest sequence, or more; 0 = all rows of q.  What is
+                              longer  is not computed. */
+    /* With kv_type I8: a number is i8 * scale, one F32 scale for every 32 columns of a row. */
+    clattn_tensor k_scale; /* F32, as k with (head_dim + 31) / 32 columns */
+    clattn_tensor v_scale; /* F32, as v with (value_dim + 31) / 32 columns */
 } clattn_attention_args;
 
 /* Chooses the best kernel that fits the device and compiles it. */
@@ -110,6 +132,10 @@ clattn_status clattn_attention_create(clattn_context *context, const clattn_atte
 /* Every kernel of this op, best first, and why each would or would not serve desc. */
 clattn_status clattn_attention_variants(clattn_context *context, const clattn_attention_desc *desc,
                                         clattn_variant_report *report, void *user);
+
+/* The kernel that run with these args takes, as clattn_op_kernel: calls with few queries may take
+ * another.  Lives as long as the op; "" if either is NULL. */
+const char *clattn_attention_kernel(const clattn_op *op, const clattn_attention_args *args);
 
 /* Bytes that run with these args needs; 0 = none. */
 size_t clattn_attention_scratch(const clattn_op *op, const clattn_attention_args *args);

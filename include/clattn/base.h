@@ -42,7 +42,8 @@ typedef enum clattn_type {
     CLATTN_F16,  /* IEEE 754 binary16; needs no device extension */
     CLATTN_BF16, /* the upper half of a binary32 */
     CLATTN_I32,
-    CLATTN_U8
+    CLATTN_U8,
+    CLATTN_I8 /* of caches: scaled */
 } clattn_type;
 
 /* Bytes of one element; 0 for a value outside the enum. */

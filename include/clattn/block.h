@@ -29,6 +29,7 @@ typedef struct clattn_project_desc {
                            * given none: create puts it in the order its kernel wants, once, and
                            * owns that copy; kernels that take it as it lies keep the caller's
                            * buffer instead (retained). */
+    const char *params;   /* with kernel: as in clattn_attention_desc */
 } clattn_project_desc;
 
 /* x and y may be split in heads: {batch, rows, heads, columns} with heads * columns
@@ -47,6 +48,7 @@ clattn_status clattn_project_create(clattn_context *context, const clattn_projec
                                     clattn_op **out);
 clattn_status clattn_project_variants(clattn_context *context, const clattn_project_desc *desc,
                                       clattn_variant_report *report, void *user);
+const char *clattn_project_kernel(const clattn_op *op, const clattn_project_args *args);
 size_t clattn_project_scratch(const clattn_op *op, const clattn_project_args *args);
 clattn_status clattn_project_run(const clattn_op *op, cl_command_queue queue,
                                  const clattn_project_args *args, cl_event *event);

@@ -19,5 +19,6 @@
 #include <clattn/base.h>
 #include <clattn/block.h>
 #include <clattn/context.h>
+#include <clattn/tune.h>
 
 #endif /* CLATTN_H */

@@ -49,11 +49,12 @@ typedef struct clattn_device_facts {
 typedef struct clattn_context clattn_context;
 
 typedef struct clattn_context_desc {
-    cl_context context;     /* NULL: the library makes one on device */
-    cl_device_id device;    /* required with context; NULL: clattn_device_find(NULL) */
-    const char *cache_dir;  /* program binaries, made if missing; NULL = memory only.  A bad or
-                             * unwritable  cache never fails a call: the log says so and kernels are
-                             * compiled anew. */
+    cl_context context;    /* NULL: the library makes one on device */
+    cl_device_id device;   /* required with context; NULL: clattn_device_find(NULL) */
+    const char *cache_dir; /* program binaries and kept parameters (clattn/tune.h), made if missing;
+                            * NULL = memory only.  Read when ops are created; binaries are written
+                            * when the context is destroyed.  A bad or unwritable cache never fails
+                            * a call: the log says so, kernels are compiled anew. */
     const char *kernel_dir; /* read .cl files here instead of the embedded ones; NULL:
                                CLATTN_KERNEL_DIR, else embedded */
     void (*log)(void *user, const char *text); /* full build logs, kernel choices; any thread; NULL
@@ -110,6 +111,10 @@ void clattn_op_destroy(clattn_op *op);
 
 /* The kernel it chose, "attention/tiled f32 d64"; lives as long as the op. */
 const char *clattn_op_kernel(const clattn_op *op);
+
+/* The parameters that kernel was compiled with, "TILE_Q=32 TILE_K=32 CHUNK=32"; "" if it has
+ * none; lives as long as the op. */
+const char *clattn_op_params(const clattn_op *op);
 
 #ifdef __cplusplus
 }

@@ -8,9 +8,14 @@
         const long4 mask_at, __global const float *alibi, const long4 alibi_at,                    \
         __global const float *sinks, const long4 sinks_at, __global const int *kv_length,          \
         const long4 kv_length_at, __global const int *offset, const long4 offset_at,               \
+        __global const int *q_start, const long4 q_start_at, __global const int *k_start,          \
+        const long4 k_start_at, __global const int *page_table, const long4 page_table_at,         \
+        __global const float *k_scale, const long4 k_scale_at, __global const float *v_scale,      \
+        const long4 v_scale_at,                                                                    \
         __global float *lse, const long4 lse_at, __global float *weights, const long4 weights_at,  \
         const int n_q, const int n_k, const float scale, const float softcap,                      \
-        const int window_left, const int window_right
+        const int window_left, const int window_right, const int q_rows, const int k_rows,         \
+        const int capacity, const int pages
 
 /* What scores and masks need of them. */
 struct score_arguments {

@@ -2,16 +2,17 @@
  *
  * The query heads of a kv head and the queries of a call are the rows; one work-item
  * owns up to ROWS of them and one split of the keys, so that each key and value comes
- * from memory once for all its rows.  It walks its keys WIDTH at a time: a dot product
- * per key and row whose lanes are then summed for WIDTH keys at once by transposing
- * them, one test of the running maximum, and the weighted sum of the values.
+ * from memory once for all its rows.  It walks its keys WIDTH at a time, and for BLOCK
+ * rows at a time: a dot product per key and row, whose lanes are then summed for WIDTH
+ * keys at once, one test of the running maximum, and the weighted sum of the values.
  *
  * Keys are split where rows alone leave cores idle; then each split writes its own
  * normalised result and lse to parts, and attention/merge joins them.
  *
  * Launch: global {splits, kv_heads * ((n_q * GROUP) / ROWS rounded up), batch}, local {1, 1, 1}.
- * Memory: ROWS * (HEAD_DIM + VALUE_DIM) + WIDTH * max(HEAD_DIM, VALUE_DIM) floats.
- * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, WIDTH, ROWS, and those of score.h. */
+ * Memory, with ROWS = BLOCKS * BLOCK: ROWS * (HEAD_DIM + VALUE_DIM) + WIDTH * max(HEAD_DIM, VALUE_DIM) floats.
+ * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, WIDTH, BLOCK (divides GROUP),
+ *         BLOCKS, and those of score.h. */
 #include "base.h"
 #include "wide.h"
 #include "attention/arguments.h"
@@ -21,43 +22,118 @@
 #define QK_VECTORS VECTORS(HEAD_DIM)
 #define V_VECTORS VECTORS(VALUE_DIM)
 #define MOST_VECTORS (QK_VECTORS > V_VECTORS ? QK_VECTORS : V_VECTORS)
-#define REGISTERS 8 /* vectors of a result row that are summed at a time */
+#define ROWS (BLOCKS * BLOCK)
+/* BLOCK * PART vectors of results are summed at a time, in registers. */
+#define SUMS (WIDTH == 8 ? 8 : 16)
+#define PART (BLOCK < SUMS ? SUMS / BLOCK : 1)
 #define LN2 0.69314718055994530942f
 
-/* One row of a tensor as whole vectors; the columns behind its end are 0. */
-static inline void load_row(vfloat *to, __global const void *values, const long row, const int columns)
+/* A query as whole vectors; the columns behind its end are 0. */
+static inline void load_query(vfloat query[QK_VECTORS], __global const void *q, const long row, const float factor)
 {
-    int c = 0;
-    for (; c + WIDTH <= columns; c += WIDTH) {
-        to[c / WIDTH] = load_wide(TYPE, values, row + c);
+    for (int n = 0; n < HEAD_DIM / WIDTH; n++) {
+        query[n] = load_wide(TYPE, q, row + n * WIDTH) * factor;
     }
-    if (columns % WIDTH) {
+    if (HEAD_DIM % WIDTH) {
         float tail[WIDTH];
         for (int n = 0; n < WIDTH; n++) {
-            tail[n] = c + n < columns ? load(TYPE, values, row + c + n) : 0.0f;
+            const int c = HEAD_DIM - HEAD_DIM % WIDTH + n;
+            tail[n] = c < HEAD_DIM ? load(TYPE, q, row + c) * factor : 0.0f;
         }
-        to[c / WIDTH] = JOIN(vload, WIDTH)(0, tail);
+        query[QK_VECTORS - 1] = *(const vfloat_at *)tail;
     }
 }
 
-/* Whether rows can be used where they lie: no widening, no tail. */
-#define IN_PLACE(columns) (TYPE == F32 && (columns) % WIDTH == 0)
-
-static inline vfloat at(__global const void *values, const long row, const int n)
+/* Vector n of a key or value; i8 is scaled. */
+static inline vfloat load_vector(const struct rows_of *rows, const struct row_place row, const int n)
 {
-    return JOIN(vload, WIDTH)(n, (__global const float *)values + row);
+    const vfloat values = load_wide(KV_TYPE, rows->values, row.values + n * WIDTH);
+    return KV_TYPE == I8 ? values * rows->scale[row.scale + n * WIDTH / SCALED] : values;
+}
+
+/* A key or value that does not end with a vector, as whole vectors: 0 behind its end. */
+static inline void load_row(vfloat *to, const struct rows_of *rows, const struct row_place row, const int columns)
+{
+    float tail[WIDTH];
+    for (int n = 0; n < columns / WIDTH; n++) {
+        to[n] = load_vector(rows, row, n);
+    }
+    for (int n = 0; n < WIDTH; n++) {
+        const int c = columns - columns % WIDTH + n;
+        tail[n] = c < columns ? load_of(rows, row, c) : 0.0f;
+    }
+    to[columns / WIDTH] = *(const vfloat_at *)tail;
+}
+
+/* Whether rows can be used where they lie: whole vectors. */
+#define IN_PLACE(columns) ((columns) % WIDTH == 0)
+
+/* A run of up to WIDTH keys or values.  Runs begin where WIDTH divides their first row, and end with
+ * a ring, so their rows follow each other, unless pages are of another size: then each is looked up.
+ * Contiguous and paged keys make the same runs, and so the same bits. */
+#define LOOKED_UP (PAGE_ROWS % WIDTH != 0)
+
+struct run {
+    struct rows_of rows;
+    struct row_place first, next; /* the first row, and that of the run after this one */
+    struct row_place row[LOOKED_UP ? WIDTH : 1];
+    vfloat *tile; /* their vectors, if they cannot be used in place */
+};
+
+static inline int length_of_run(const struct keys_of *keys, const int j0, const int end)
+{
+    int count = min(WIDTH - j0 % WIDTH, end - j0);
+    if (RING) {
+        count = min(count, keys->capacity - j0 % keys->capacity);
+    }
+    return count;
+}
+
+static inline struct row_place place_of(const struct run *run, const int t)
+{
+    struct row_place row = run->row[LOOKED_UP ? t : 0];
+    if (!LOOKED_UP) {
+        row.values = run->first.values + t * run->rows.at.z;
+        row.scale = run->first.scale + t * run->rows.scale_at.z;
+    }
+    return row;
+}
+
+static inline void find_run(struct run *run, const struct keys_of *keys, const int g, const int j0, const int count,
+                            const int end, const int columns)
+{
+    run->first = row_place(&run->rows, keys, j0, g);
+    run->next = row_place(&run->rows, keys, min(j0 + count, end - 1), g);
+    for (int t = 0; LOOKED_UP && t < count; t++) {
+        run->row[t] = row_place(&run->rows, keys, j0 + t, g);
+    }
+    for (int t = 0; t < count && !IN_PLACE(columns); t++) {
+        load_row(run->tile + t * VECTORS(columns), &run->rows, place_of(run, t), columns);
+    }
+}
+
+/* Vector n of row t; asks for the same one of the next run. */
+static inline vfloat vector_of(const struct run *run, const int t, const int n, const int columns)
+{
+    if (!IN_PLACE(columns)) {
+        return run->tile[t * VECTORS(columns) + n];
+    }
+    if (BLOCK > 1) {
+        soon(KV_TYPE, run->rows.values, run->next.values + t * run->rows.at.z + n * WIDTH);
+    }
+    return load_vector(&run->rows, place_of(run, t), n);
 }
 
 /* A query row, its result so far, and what it sees: keys low <= j <= high. */
 struct row {
     int i, h, low, high, position;
-    float max, sum;
+    float max;
 };
 
 static inline struct row row_of(const struct score_arguments *a, const struct head *head, const int i,
                                 const int h)
 {
-    struct row row = {i, h, 0, head->used - 1, add_sat(head->position, i), -INFINITY, 0.0f};
+    struct row row = {i, h, 0, head->used - 1, add_sat(head->position, i), -INFINITY};
     const struct span keys = visible_span(a, head, i, i);
     row.low = keys.first;
     row.high = keys.end - 1;
@@ -69,7 +145,7 @@ static inline vfloat finish_scores(vfloat score, const struct score_arguments *a
                                    const struct row *row, const int j0, const int count)
 {
     const vint j = lanes() + j0;
-    vint seen = j >= row->low && j <= row->high;
+    vint seen = j >= row->low && j <= row->high && j < j0 + count;
     if (SOFTCAP) {
         const float cap = a->softcap * LOG2E;
         score = cap * tanh(score / cap);
@@ -90,59 +166,84 @@ static inline vfloat finish_scores(vfloat score, const struct score_arguments *a
             }
             extra[n] = bias == -INFINITY ? -INFINITY : clamp(bias * LOG2E, -FLT_MAX, FLT_MAX);
         }
-        const vfloat added = JOIN(vload, WIDTH)(0, extra);
+        const vfloat added = *(const vfloat_at *)extra;
         seen = seen && added != -INFINITY;
         score += added;
     }
     return seen ? score : (vfloat)(-INFINITY);
 }
 
-static inline float largest(const vfloat x)
+/* dot[r][t] = lanes of query r times key t, for BLOCK rows: each key is loaded once. */
+static inline void multiply_keys(vfloat dot[BLOCK][WIDTH], vfloat query[][QK_VECTORS], const struct run *keys,
+                                 const int count)
 {
-    float lane[WIDTH], top = -INFINITY;
-    JOIN(vstore, WIDTH)(x, 0, lane);
-    UNROLL
-    for (int n = 0; n < WIDTH; n++) {
-        top = fmax(top, lane[n]);
-    }
-    return top;
-}
-
-static inline float sum_of(const vfloat x)
-{
-    float lane[WIDTH], sum = 0.0f;
-    JOIN(vstore, WIDTH)(x, 0, lane);
-    UNROLL
-    for (int n = 0; n < WIDTH; n++) {
-        sum += lane[n];
-    }
-    return sum;
-}
-
-/* result += weight[t] * value row t; a weight of -0 leaves its row out. */
-static inline void add_values(vfloat result[V_VECTORS], const float weight[WIDTH], const vfloat *tile,
-                              __global const void *v, const long row, const long step, const int count,
-                              const bool whole, const int first, const int vectors)
-{
-    vfloat part[REGISTERS];
-    UNROLL
-    for (int n = 0; n < vectors; n++) {
-        part[n] = result[first + n];
-    }
     for (int t = 0; t < count; t++) {
-        if (!whole && as_int(weight[t]) < 0) {
-            continue;
+        vfloat sum[BLOCK];
+        UNROLL
+        for (int r = 0; r < BLOCK; r++) {
+            sum[r] = 0.0f;
+        }
+        UNROLL_BY(8)
+        for (int n = 0; n < QK_VECTORS; n++) {
+            const vfloat key = vector_of(keys, t, n, HEAD_DIM);
+            UNROLL
+            for (int r = 0; r < BLOCK; r++) {
+                sum[r] = fma(key, query[r][n], sum[r]);
+            }
         }
         UNROLL
+        for (int r = 0; r < BLOCK; r++) {
+            dot[r][t] = sum[r];
+        }
+    }
+    for (int t = count; t < WIDTH; t++) {
+        for (int r = 0; r < BLOCK; r++) {
+            dot[r][t] = 0.0f;
+        }
+    }
+}
+
+/* result[r] += weight[r][t] * value row t, vectors first .. first + vectors of it; whole: no
+ * weight is -0, which leaves its value out. */
+static inline void add_values(vfloat result[][V_VECTORS], float weight[][WIDTH], const struct run *values,
+                              const int count, const bool whole, const int first, const int vectors)
+{
+    vfloat part[BLOCK][PART];
+    UNROLL
+    for (int r = 0; r < BLOCK; r++) {
+        UNROLL
         for (int n = 0; n < vectors; n++) {
-            const vfloat value = IN_PLACE(VALUE_DIM) ? at(v, row + t * step, first + n)
-                                                     : tile[t * V_VECTORS + first + n];
-            part[n] = fma(value, (vfloat)(weight[t]), part[n]);
+            part[r][n] = result[r][first + n];
+        }
+    }
+    for (int t = 0; t < count; t++) {
+        UNROLL
+        for (int n = 0; n < vectors; n++) {
+            const vfloat value = vector_of(values, t, first + n, VALUE_DIM);
+            UNROLL
+            for (int r = 0; r < BLOCK; r++) {
+                const float w = weight[r][t];
+                part[r][n] = fma(whole || as_int(w) >= 0 ? value : (vfloat)(0.0f), (vfloat)(w), part[r][n]);
+            }
         }
     }
     UNROLL
-    for (int n = 0; n < vectors; n++) {
-        result[first + n] = part[n];
+    for (int r = 0; r < BLOCK; r++) {
+        UNROLL
+        for (int n = 0; n < vectors; n++) {
+            result[r][first + n] = part[r][n];
+        }
+    }
+}
+
+static inline void add_all_values(vfloat result[][V_VECTORS], float weight[][WIDTH], const struct run *values,
+                                  const int count, const bool whole)
+{
+    for (int n = 0; n + PART <= V_VECTORS; n += PART) {
+        add_values(result, weight, values, count, whole, n, PART);
+    }
+    if (V_VECTORS % PART) {
+        add_values(result, weight, values, count, whole, V_VECTORS - V_VECTORS % PART, V_VECTORS % PART);
     }
 }
 
@@ -156,119 +257,105 @@ void attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const lon
         return;
     }
     const int g = get_group_id(1) / chunks, r0 = get_group_id(1) % chunks * ROWS;
-    const int rows = min(ROWS, n_q * GROUP - r0);
     const struct score_arguments a = SCORE_ARGUMENTS;
+    const struct head first_head = HEAD_OF(&a, b, g * GROUP);
+    const int rows = min(ROWS, first_head.n_q * GROUP - r0);
+    if (rows <= 0) {
+        return;
+    }
 
     vfloat query[ROWS][QK_VECTORS], result[ROWS][V_VECTORS], tile[WIDTH * MOST_VECTORS];
+    struct run k_run = {KEY_ROWS}, v_run = {VALUE_ROWS};
+    vfloat total[ROWS]; /* sums of weights, by lane */
     float weight[ROWS][WIDTH];
     struct row row[ROWS];
-    struct span keys = {n_k, 0};
+    struct span keys = {INT_MAX, 0};
+    k_run.tile = v_run.tile = tile;
     for (int r = 0; r < rows; r++) {
         const int i = (r0 + r) / GROUP, h = g * GROUP + (r0 + r) % GROUP;
         const struct head head = HEAD_OF(&a, b, h);
         row[r] = row_of(&a, &head, i, h);
         keys.first = min(keys.first, row[r].low);
         keys.end = max(keys.end, row[r].high + 1);
-        load_row(query[r], q, place(q_at, b, i, h), HEAD_DIM);
-        for (int n = 0; n < QK_VECTORS; n++) {
-            query[r][n] *= scale * LOG2E;
-        }
+        load_query(query[r], q, place(q_at, b, head.q0 + i, h), scale * LOG2E);
         for (int n = 0; n < V_VECTORS; n++) {
             result[r][n] = 0.0f;
         }
         /* The sink is counted once: by the first split. */
         const float sink = sinks && split == 0 ? sinks[place(sinks_at, 0, 0, h)] * LOG2E : -INFINITY;
         row[r].max = sink;
-        row[r].sum = sink == -INFINITY ? 0.0f : 1.0f;
+        total[r] = 0.0f;
+        total[r].s0 = sink == -INFINITY ? 0.0f : 1.0f;
     }
-    const struct head first_head = HEAD_OF(&a, b, g * GROUP);
     const int last_row = (r0 + rows - 1) / GROUP, first_row = r0 / GROUP;
-    keys.first = max(keys.first, split * split_keys);
-    keys.end = min(keys.end, (int)min((long)n_k, (long)(split + 1) * split_keys));
+    /* Splits are counted from the oldest key that is there. */
+    const long begin = first_head.first + (long)split * split_keys;
+    keys.first = max(keys.first, (int)min(begin, (long)INT_MAX));
+    keys.end = (int)min((long)keys.end, begin + split_keys);
 
-    for (int j0 = keys.first; j0 < keys.end; j0 += WIDTH) {
-        const int count = min(WIDTH, keys.end - j0);
+    int count;
+    for (int j0 = keys.first; j0 < keys.end; j0 += count) {
+        count = length_of_run(&first_head.keys, j0, keys.end);
         const bool whole = count == WIDTH && wholly_visible(&a, &first_head, first_row, last_row, j0, j0 + WIDTH);
-        const long k_row = place(k_at, b, j0, g), v_row = place(v_at, b, j0, g);
-        if (!IN_PLACE(HEAD_DIM)) {
-            for (int t = 0; t < count; t++) {
-                load_row(tile + t * QK_VECTORS, k, k_row + t * k_at.z, HEAD_DIM);
-            }
-        }
+        find_run(&k_run, &first_head.keys, g, j0, count, keys.end, HEAD_DIM);
+        vfloat dot[BLOCK][WIDTH];
         for (int r = 0; r < rows; r++) {
-            vfloat dot[WIDTH];
-            for (int t = 0; t < count; t++) {
-                vfloat sum = 0.0f;
-                UNROLL_BY(8)
-                for (int n = 0; n < QK_VECTORS; n++) {
-                    const vfloat key = IN_PLACE(HEAD_DIM) ? at(k, k_row + t * k_at.z, n) : tile[t * QK_VECTORS + n];
-                    sum = fma(key, query[r][n], sum);
-                }
-                dot[t] = sum;
+            if (r % BLOCK == 0) {
+                multiply_keys(dot, query + r, &k_run, count);
             }
-            for (int t = count; t < WIDTH; t++) {
-                dot[t] = 0.0f;
-            }
-            transpose(dot);
-            vfloat score = dot[0];
-            UNROLL
-            for (int n = 1; n < WIDTH; n++) {
-                score += dot[n];
-            }
+            vfloat score = sum_each(dot[r % BLOCK]);
             if (!whole || SOFTCAP || WITH_ALIBI) {
                 const struct head head = HEAD_OF(&a, b, row[r].h);
                 score = finish_scores(score, &a, &head, &row[r], j0, count);
             }
-            const float top = largest(score);
+            const float top = largest_lane(score);
             if (top > row[r].max) {
                 const float factor = exp2(row[r].max - top);
                 row[r].max = top;
-                row[r].sum *= factor;
+                total[r] *= factor;
                 for (int n = 0; n < V_VECTORS; n++) {
                     result[r][n] *= factor;
                 }
             }
             vfloat p = exp2_wide(score - (row[r].max == -INFINITY ? 0.0f : row[r].max));
             p = score == -INFINITY ? (vfloat)(-0.0f) : p;
-            row[r].sum += sum_of(p);
-            JOIN(vstore, WIDTH)(p, 0, weight[r]);
+            total[r] += p;
+            *(vfloat_at *)weight[r] = p;
         }
-        if (!IN_PLACE(VALUE_DIM)) {
-            for (int t = 0; t < count; t++) {
-                load_row(tile + t * V_VECTORS, v, v_row + t * v_at.z, VALUE_DIM);
-            }
-        }
-        for (int r = 0; r < rows; r++) {
-            int n = 0;
-            for (; n + REGISTERS <= V_VECTORS; n += REGISTERS) {
-                add_values(result[r], weight[r], tile, v, v_row, v_at.z, count, whole, n, REGISTERS);
-            }
-            if (V_VECTORS % REGISTERS) {
-                add_values(result[r], weight[r], tile, v, v_row, v_at.z, count, whole, n, V_VECTORS % REGISTERS);
+        find_run(&v_run, &first_head.keys, g, j0, count, keys.end, VALUE_DIM);
+        for (int r = 0; r < rows; r += BLOCK) {
+            if (whole) {
+                add_all_values(result + r, weight + r, &v_run, count, true);
+            } else {
+                add_all_values(result + r, weight + r, &v_run, count, false);
             }
         }
     }
 
     for (int r = 0; r < rows; r++) {
         const int i = row[r].i, h = row[r].h;
-        const float normal = row[r].sum == 0.0f ? 0.0f : 1.0f / row[r].sum;
-        const float log_sum = row[r].sum == 0.0f ? -INFINITY : row[r].max * LN2 + log(row[r].sum);
+        const float sum = sum_lanes(total[r]);
+        const float normal = sum == 0.0f ? 0.0f : 1.0f / sum;
+        const float log_sum = sum == 0.0f ? -INFINITY : row[r].max * LN2 + log(sum);
         const long part = parts_at.x + ((((long)split * get_num_groups(2) + b) * n_q + i) * heads + h) * (VALUE_DIM + 1);
         float values[V_VECTORS * WIDTH];
         for (int n = 0; n < V_VECTORS; n++) {
-            JOIN(vstore, WIDTH)(result[r][n] * normal, n, values);
+            *(vfloat_at *)(values + n * WIDTH) = result[r][n] * normal;
         }
         for (int c = 0; c < VALUE_DIM; c++) {
             if (parts) {
                 parts[part + c] = values[c];
             } else {
-                store(OUT_TYPE, out, place(out_at, b, i, h) + c, values[c]);
+                store(OUT_TYPE, out, place(out_at, b, first_head.q0 + i, h) + c, values[c]);
             }
         }
         if (parts) {
             parts[part + VALUE_DIM] = log_sum;
         } else if (lse) {
-            lse[place(lse_at, b, i, h)] = log_sum;
+            lse[place(lse_at, b, first_head.q0 + i, h)] = log_sum;
         }
     }
 }
+
+/* A kernel of its own, in this program because compiling it alone takes longer than it is worth. */
+#include "attention/merge.cl"

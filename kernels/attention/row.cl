@@ -14,15 +14,16 @@ __kernel __attribute__((reqd_work_group_size(ROWS, 1, 1)))
 void attention_row(ATTENTION_ARGUMENTS)
 {
     const int i = get_global_id(0), h = get_global_id(1), b = get_global_id(2), g = h / GROUP;
-    if (i >= n_q) {
-        return;
-    }
     const struct score_arguments a = SCORE_ARGUMENTS;
     const struct head head = HEAD_OF(&a, b, h);
+    if (i >= head.n_q) {
+        return;
+    }
+    const struct rows_of all_keys = KEY_ROWS, all_values = VALUE_ROWS;
     const struct span keys = visible_span(&a, &head, i, i);
 
     float query[HEAD_DIM], sum[VALUE_DIM];
-    const long q_row = place(q_at, b, i, h);
+    const long q_row = place(q_at, b, head.q0 + i, h);
     for (int c = 0; c < HEAD_DIM; c++) {
         query[c] = load(TYPE, q, q_row + c);
     }
@@ -35,10 +36,11 @@ void attention_row(ATTENTION_ARGUMENTS)
         if (!sees(&a, &head, i, j)) {
             continue;
         }
-        const long k_row = place(k_at, b, j, g), v_row = place(v_at, b, j, g);
+        const struct row_place k_row = row_place(&all_keys, &head.keys, j, g);
+        const struct row_place v_row = row_place(&all_values, &head.keys, j, g);
         float score = 0.0f;
         for (int c = 0; c < HEAD_DIM; c++) {
-            score = fma(query[c], load(TYPE, k, k_row + c), score);
+            score = fma(query[c], load_of(&all_keys, k_row, c), score);
         }
         score = finish_score(&a, &head, i, j, scale * score);
         if (score == -INFINITY) {
@@ -47,16 +49,16 @@ void attention_row(ATTENTION_ARGUMENTS)
         float factor;
         const float weight = softmax_take(&softmax, score, &factor);
         for (int c = 0; c < VALUE_DIM; c++) {
-            sum[c] = fma(weight, load(TYPE, v, v_row + c), sum[c] * factor);
+            sum[c] = fma(weight, load_of(&all_values, v_row, c), sum[c] * factor);
         }
     }
 
     const float normal = softmax_scale(softmax);
-    const long out_row = place(out_at, b, i, h);
+    const long out_row = place(out_at, b, head.q0 + i, h);
     for (int c = 0; c < VALUE_DIM; c++) {
         store(OUT_TYPE, out, out_row + c, sum[c] * normal);
     }
     if (lse) {
-        lse[place(lse_at, b, i, h)] = softmax_lse(softmax);
+        lse[place(lse_at, b, head.q0 + i, h)] = softmax_lse(softmax);
     }
 }

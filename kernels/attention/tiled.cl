@@ -31,9 +31,10 @@ void attention_tiled(ATTENTION_ARGUMENTS)
 
     const int x = get_local_id(0), y = get_local_id(1), item = y * LANES + x;
     const int h = get_group_id(1), b = get_group_id(2), g = h / GROUP;
-    const int i0 = get_group_id(0) * TILE_Q, i1 = min(i0 + TILE_Q, n_q) - 1;
     const struct score_arguments a = SCORE_ARGUMENTS;
     const struct head head = HEAD_OF(&a, b, h);
+    const struct rows_of all_keys = KEY_ROWS, all_values = VALUE_ROWS;
+    const int i0 = get_group_id(0) * TILE_Q, i1 = min(i0 + TILE_Q, head.n_q) - 1;
     const struct span keys = visible_span(&a, &head, i0, i1);
 
     float sum[CHUNKS][4][COLUMNS];
@@ -58,15 +59,15 @@ void attention_tiled(ATTENTION_ARGUMENTS)
             barrier(CLK_LOCAL_MEM_FENCE);
             for (int n = item; n < TILE_Q * CHUNK; n += GROUP_SIZE) {
                 const int row = n / CHUNK, c = n % CHUNK;
-                const bool inside = i0 + row < n_q && c0 + c < HEAD_DIM;
+                const bool inside = i0 + row < head.n_q && c0 + c < HEAD_DIM;
                 query_tile[c * Q_PITCH + row] =
-                    inside ? load(TYPE, q, place(q_at, b, i0 + row, h) + c0 + c) : 0.0f;
+                    inside ? load(TYPE, q, place(q_at, b, head.q0 + i0 + row, h) + c0 + c) : 0.0f;
             }
             for (int n = item; n < TILE_K * CHUNK; n += GROUP_SIZE) {
                 const int row = n / CHUNK, c = n % CHUNK;
                 const bool inside = j0 + row < head.used && c0 + c < HEAD_DIM;
                 key_tile[c * K_PITCH + row] =
-                    inside ? load(TYPE, k, place(k_at, b, j0 + row, g) + c0 + c) : 0.0f;
+                    inside ? load_of(&all_keys, row_place(&all_keys, &head.keys, j0 + row, g), c0 + c) : 0.0f;
             }
             barrier(CLK_LOCAL_MEM_FENCE);
             for (int c = 0; c < CHUNK; c++) {
@@ -85,7 +86,7 @@ void attention_tiled(ATTENTION_ARGUMENTS)
             float top = -INFINITY;
             for (int t = 0; t < 4; t++) {
                 const int j = j0 + x * 4 + t;
-                seen[r][t] = i < n_q && (whole || sees(&a, &head, i, j));
+                seen[r][t] = i < head.n_q && (whole || sees(&a, &head, i, j));
                 score[r][t] = seen[r][t] ? finish_score(&a, &head, i, j, scale * score[r][t]) : -INFINITY;
                 seen[r][t] = seen[r][t] && score[r][t] != -INFINITY;
                 top = fmax(top, score[r][t]);
@@ -117,7 +118,7 @@ void attention_tiled(ATTENTION_ARGUMENTS)
                 const int row = m / CHUNK, c = m % CHUNK;
                 const bool inside = j0 + row < head.used && n * CHUNK + c < VALUE_DIM;
                 key_tile[row * CHUNK + c] =
-                    inside ? load(TYPE, v, place(v_at, b, j0 + row, g) + n * CHUNK + c) : 0.0f;
+                    inside ? load_of(&all_values, row_place(&all_values, &head.keys, j0 + row, g), n * CHUNK + c) : 0.0f;
             }
             barrier(CLK_LOCAL_MEM_FENCE);
             for (int r = 0; r < 4; r++) {
@@ -147,7 +148,7 @@ void attention_tiled(ATTENTION_ARGUMENTS)
         for (int n = 0; n < LANES; n++) {
             softmax[r].sum += partial[(y * 4 + r) * LANES + n];
         }
-        if (i >= n_q) {
+        if (i >= head.n_q) {
             continue;
         }
         const float normal = softmax_scale(softmax[r]);
@@ -155,12 +156,12 @@ void attention_tiled(ATTENTION_ARGUMENTS)
             for (int c = 0; c < COLUMNS; c++) {
                 const int column = n * CHUNK + x + c * LANES;
                 if (column < VALUE_DIM) {
-                    store(OUT_TYPE, out, place(out_at, b, i, h) + column, sum[n][r][c] * normal);
+                    store(OUT_TYPE, out, place(out_at, b, head.q0 + i, h) + column, sum[n][r][c] * normal);
                 }
             }
         }
         if (lse && x == 0) {
-            lse[place(lse_at, b, i, h)] = softmax_lse(softmax[r]);
+            lse[place(lse_at, b, head.q0 + i, h)] = softmax_lse(softmax[r]);
         }
     }
 }

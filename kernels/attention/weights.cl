@@ -22,13 +22,15 @@ __kernel void attention_weights(ATTENTION_ARGUMENTS)
     }
     const struct score_arguments a = SCORE_ARGUMENTS;
     const struct head head = HEAD_OF(&a, b, h);
+    const struct rows_of all_keys = KEY_ROWS;
     const bool seen = sees(&a, &head, i, j);
 
     float score = 0.0f;
     if (j < head.used) {
-        const long q_row = place(q_at, b, i, h), k_row = place(k_at, b, j, g);
+        const long q_row = place(q_at, b, i, h);
+        const struct row_place k_row = row_place(&all_keys, &head.keys, j, g);
         for (int c = 0; c < HEAD_DIM; c++) {
-            score = fma(load(TYPE, q, q_row + c), load(TYPE, k, k_row + c), score);
+            score = fma(load(TYPE, q, q_row + c), load_of(&all_keys, k_row, c), score);
         }
         score *= scale;
     }

@@ -10,12 +10,15 @@
  * relative to m, which lags behind the running maximum: f32 holds 2^60 without harm, so
  * m moves, and the sums are rescaled, only when a score runs more than 60 above it.
  * While it stands, accumulators start at -m and 2^s happens in the register tile.
+ * A tile that wants more (an edge of what is visible, softcap, ALiBi) takes its scores
+ * through memory, in a loop that is not unrolled: slower, and little code to compile.
  *
- * A weight of -0 marks a key that its query does not see: it adds nothing, and where a
- * value is not finite it tells the product to leave it out.
+ * A weight of -0 marks a key that its query does not see: it adds nothing to a finite
+ * value.  If a result is not finite the block is computed again, leaving such values out.
  *
  * Launch: global {n_q / ROWS rounded up, query_heads, batch}, local {1, 1, 1}.
- * Memory: (HEAD_DIM + VALUE_DIM + TILE_K) * ROWS floats, no local memory.
+ * Memory: (HEAD_DIM + VALUE_DIM + TILE_K) * ROWS floats; KEYS * (HEAD_DIM + TILE_K) more where
+ * keys and values are widened.
  * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, WIDTH, VECTORS, KEYS, TILE_K,
  *         and those of score.h. */
 #include "base.h"
@@ -24,14 +27,14 @@
 #include "attention/score.h"
 
 #define ROWS (VECTORS * WIDTH)
+#define EXTRA (WITH_BIAS || WITH_MASK)
 #define HEADROOM 60.0f
 #define LN2 0.69314718055994530942f
 
 /* ---- Queries and results: rows in memory, columns here ----------------------- */
 
-static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const void *q,
-                                const long4 q_at, const int b, const int h, const int i0, const int i1,
-                                const float factor)
+static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const void *q, const long row0,
+                                const long step, const int i0, const int i1, const float factor)
 {
     for (int n = 0; n < VECTORS; n++) {
         int c = 0;
@@ -39,7 +42,7 @@ static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const 
             vfloat rows[WIDTH];
             UNROLL
             for (int r = 0; r < WIDTH; r++) {
-                rows[r] = load_wide(TYPE, q, place(q_at, b, min(i0 + n * WIDTH + r, i1), h) + c) * factor;
+                rows[r] = load_wide(TYPE, q, row0 + min(i0 + n * WIDTH + r, i1) * step + c) * factor;
             }
             transpose(rows);
             UNROLL
@@ -50,15 +53,15 @@ static inline void load_queries(vfloat query[HEAD_DIM][VECTORS], __global const 
         for (; c < HEAD_DIM; c++) {
             float column[WIDTH];
             for (int r = 0; r < WIDTH; r++) {
-                column[r] = load(TYPE, q, place(q_at, b, min(i0 + n * WIDTH + r, i1), h) + c) * factor;
+                column[r] = load(TYPE, q, row0 + min(i0 + n * WIDTH + r, i1) * step + c) * factor;
             }
-            query[c][n] = JOIN(vload, WIDTH)(0, column);
+            query[c][n] = *(const vfloat_at *)column;
         }
     }
 }
 
-static inline void store_results(vfloat sum[VALUE_DIM][VECTORS], __global void *out, const long4 out_at,
-                                 const int b, const int h, const int i0, const int i1)
+static inline void store_results(vfloat sum[VALUE_DIM][VECTORS], __global void *out, const long row0,
+                                 const long step, const int i0, const int i1)
 {
     for (int n = 0; n < VECTORS; n++) {
         const int rows_left = i1 + 1 - i0 - n * WIDTH;
@@ -73,15 +76,15 @@ static inline void store_results(vfloat sum[VALUE_DIM][VECTORS], __global void *
             UNROLL
             for (int r = 0; r < WIDTH; r++) {
                 if (r < rows_left) {
-                    store_wide(OUT_TYPE, out, place(out_at, b, i0 + n * WIDTH + r, h) + c, rows[r]);
+                    store_wide(OUT_TYPE, out, row0 + (i0 + n * WIDTH + r) * step + c, rows[r]);
                 }
             }
         }
         for (; c < VALUE_DIM; c++) {
             float column[WIDTH];
-            JOIN(vstore, WIDTH)(sum[c][n], 0, column);
+            *(vfloat_at *)column = sum[c][n];
             for (int r = 0; r < min(rows_left, WIDTH); r++) {
-                store(OUT_TYPE, out, place(out_at, b, i0 + n * WIDTH + r, h) + c, column[r]);
+                store(OUT_TYPE, out, row0 + (i0 + n * WIDTH + r) * step + c, column[r]);
             }
         }
     }
@@ -133,8 +136,12 @@ static inline void load_extra(vfloat weight[TILE_K][VECTORS], const struct score
                 vfloat extra = 0.0f;
                 if (WITH_BIAS) {
                     extra = load_wide(BIAS_TYPE, a->bias, head->bias + i * a->bias_at.z + j0 + j);
+                    soon(BIAS_TYPE, a->bias, head->bias + i * a->bias_at.z + j0 + j + TILE_K);
                     const vint hidden = extra == -INFINITY;
-                    extra = clamp(extra * LOG2E, -FLT_MAX, FLT_MAX);
+                    const vfloat most = FLT_MAX;
+                    extra *= LOG2E; /* still finite if it was */
+                    extra = extra < -most ? -most : extra;
+                    extra = extra > most ? most : extra;
                     extra = hidden ? (vfloat)(-INFINITY) : extra;
                 }
                 if (WITH_MASK) {
@@ -158,36 +165,46 @@ static inline void load_extra(vfloat weight[TILE_K][VECTORS], const struct score
                 column[r] = extra_of(
                     a, WITH_BIAS ? load(BIAS_TYPE, a->bias, head->bias + i * a->bias_at.z + j0 + j) : 0.0f, seen);
             }
-            weight[j][n] = JOIN(vload, WIDTH)(0, column);
+            weight[j][n] = *(const vfloat_at *)column;
         }
     }
+}
+
+/* WIDTH columns from c on, all of one group of scales. */
+static inline vfloat load_row_wide(const struct rows_of *rows, const struct row_place row, const int c)
+{
+    const vfloat values = load_wide(KV_TYPE, rows->values, row.values + c);
+    return KV_TYPE == I8 ? values * rows->scale[row.scale + c / SCALED] : values;
 }
 
 /* KEYS keys from row j on, widened and side by side; rows from end on repeat the last. */
-static inline void load_keys(float keys[KEYS * HEAD_DIM], __global const void *k, const long4 k_at, const int b,
-                             const int g, const int j, const int end)
+static inline void load_keys(float *wide_keys, const struct rows_of *all_keys, const struct keys_of *keys, const int g,
+                             const int j, const int end)
 {
     for (int t = 0; t < KEYS; t++) {
-        const long row = place(k_at, b, min(j + t, end - 1), g);
+        const struct row_place row = row_place(all_keys, keys, min(j + t, end - 1), g);
         int c = 0;
+        UNROLL_BY(4)
         for (; c + WIDTH <= HEAD_DIM; c += WIDTH) {
-            JOIN(vstore, WIDTH)(load_wide(TYPE, k, row + c), 0, keys + t * HEAD_DIM + c);
+            *(vfloat_at *)(wide_keys + t * HEAD_DIM + c) = load_row_wide(all_keys, row, c);
         }
         for (; c < HEAD_DIM; c++) {
-            keys[t * HEAD_DIM + c] = load(TYPE, k, row + c);
+            wide_keys[t * HEAD_DIM + c] = load_of(all_keys, row, c);
         }
     }
 }
 
-/* score[t] = start + Q^T K[t] */
+/* score[t] = start + Q^T K[t]; f32 keys are read in place, narrower ones were widened first. */
 static inline void multiply_keys(vfloat score[KEYS][VECTORS], vfloat query[HEAD_DIM][VECTORS],
-                                 const float keys[KEYS * HEAD_DIM], const vfloat start[VECTORS])
+                                 __global const float *const *key_row, const float *wide_keys,
+                                 const vfloat start[VECTORS])
 {
+    vfloat part[KEYS][VECTORS];
     UNROLL
     for (int t = 0; t < KEYS; t++) {
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
-            score[t][n] = start[n];
+            part[t][n] = start[n];
         }
     }
     UNROLL_BY(2)
@@ -199,84 +216,211 @@ static inline void multiply_keys(vfloat score[KEYS][VECTORS], vfloat query[HEAD_
         }
         UNROLL
         for (int t = 0; t < KEYS; t++) {
-            const vfloat key = keys[t * HEAD_DIM + c];
+            const vfloat key = KV_TYPE == F32 ? key_row[t][c] : wide_keys[t * HEAD_DIM + c];
             UNROLL
             for (int n = 0; n < VECTORS; n++) {
-                score[t][n] = fma(key, column[n], score[t][n]);
+                part[t][n] = fma(key, column[n], part[t][n]);
             }
         }
+    }
+    UNROLL
+    for (int t = 0; t < KEYS; t++) {
+        UNROLL
+        for (int n = 0; n < VECTORS; n++) {
+            score[t][n] = part[t][n];
+        }
+    }
+}
+
+/* A key's scores, to guess where those of the first tile lie. */
+static inline void guess(vfloat reference[VECTORS], vfloat query[HEAD_DIM][VECTORS], const struct rows_of *all_keys,
+                         const struct row_place row)
+{
+    for (int n = 0; n < VECTORS; n++) {
+        reference[n] = 0.0f;
+    }
+    for (int c = 0; c < HEAD_DIM; c++) {
+        const vfloat key = load_of(all_keys, row, c);
+        for (int n = 0; n < VECTORS; n++) {
+            reference[n] = fma(key, query[c][n], reference[n]);
+        }
+    }
+}
+
+/* KEYS scores to weights, when every query sees these keys, but for mask and bias.  A loop that is
+ * unrolled no further than a key: else compilers keep more alive than there are registers. */
+static inline void weigh(vfloat (*weight)[VECTORS], vfloat score[KEYS][VECTORS], vfloat top[VECTORS],
+                         vfloat total[VECTORS])
+{
+    UNROLL_BY(1)
+    for (int t = 0; t < KEYS; t++) {
+        UNROLL
+        for (int n = 0; n < VECTORS; n++) {
+            vfloat s = score[t][n];
+            vint hidden = 0;
+            if (EXTRA) {
+                const vfloat extra = weight[t][n];
+                hidden = extra == -INFINITY;
+                s += extra;
+            }
+            top[n] = s > top[n] ? s : top[n];
+            vfloat p = exp2_wide(s);
+            if (EXTRA) {
+                p = hidden ? (vfloat)(-0.0f) : p;
+            }
+            total[n] += p;
+            weight[t][n] = p;
+        }
+    }
+}
+
+/* The same with all that may stand between a dot product and its weight.  relative: weights
+ * are wanted; else scores, -inf for what is not seen. */
+static inline void weigh_any(vfloat (*weight)[VECTORS], vfloat score[KEYS][VECTORS], vfloat top[VECTORS],
+                             vfloat total[VECTORS], const vfloat start[VECTORS], const struct rows *rows,
+                             const int j, const float cap, const float slope, const bool relative)
+{
+    UNROLL_BY(1)
+    for (int i = 0; i < KEYS * VECTORS; i++) {
+        const int t = i / VECTORS, n = i % VECTORS, key = j + t;
+        vfloat s = score[t][n];
+        if (SOFTCAP) {
+            s = fma(tanh(s / cap), (vfloat)(cap), start[n]);
+        }
+        if (WITH_ALIBI) {
+            s = fma(fabs(rows->position[n] - (float)key), (vfloat)(slope), s);
+        }
+        vint seen = key >= rows->low[n] && key <= rows->high[n];
+        if (EXTRA) {
+            const vfloat extra = weight[t][n];
+            seen = seen && extra != -INFINITY;
+            s += extra;
+        }
+        s = seen ? s : (vfloat)(-INFINITY);
+        top[n] = s > top[n] ? s : top[n];
+        if (relative) {
+            s = s == -INFINITY ? (vfloat)(-0.0f) : exp2_wide(s);
+            total[n] += s;
+        }
+        weight[t][n] = s;
     }
 }
 
 /* ---- Values ------------------------------------------------------------------ */
 
-/* O^T[c .. c + columns) += V[j][c] * P[j]; columns is at most KEYS and a constant. */
-static inline void multiply_values(vfloat sum[VALUE_DIM][VECTORS], vfloat weight[TILE_K][VECTORS],
-                                   __global const void *v, const long4 v_at, const int b, const int g, const int j0,
-                                   const int count, const int c, const int columns)
+/* Values of a tile: rows that do not follow each other are looked up once. */
+struct tile_values {
+    struct rows_of rows;
+    struct row_place first;                       /* row 0 of the tile */
+    struct row_place row[SCATTERED ? TILE_K : 1]; /* each, if they are scattered */
+};
+
+static inline struct row_place value_row(const struct tile_values *tile, const int j)
+{
+    struct row_place row = tile->row[SCATTERED ? j : 0];
+    if (!SCATTERED) {
+        row.values = tile->first.values + j * tile->rows.at.z;
+        row.scale = tile->first.scale + j * tile->rows.scale_at.z;
+    }
+    return row;
+}
+
+static inline void find_values(struct tile_values *tile, const struct keys_of *keys, const int g, const int j0,
+                               const int count)
+{
+    tile->first = row_place(&tile->rows, keys, j0, g);
+    for (int j = 0; SCATTERED && j < count; j++) {
+        tile->row[j] = row_place(&tile->rows, keys, j0 + j, g);
+    }
+}
+
+/* KEYS consecutive values, widened; halves go through a variable as in wide.h. */
+static inline JOIN(float, KEYS) load_some(__global const void *v, const long index)
+{
+    if (KV_TYPE == F32) {
+        return JOIN(vload, KEYS)(0, (__global const float *)v + index);
+    }
+    if (KV_TYPE == I8) {
+        return JOIN(convert_float, KEYS)(JOIN(vload, KEYS)(0, (__global const char *)v + index));
+    }
+    const JOIN(ushort, KEYS) bits = JOIN(vload, KEYS)(0, (__global const ushort *)v + index);
+    if (KV_TYPE == F16) {
+        return JOIN(vload_half, KEYS)(0, (const half *)&bits);
+    }
+    return JOIN(as_float, KEYS)(JOIN(convert_uint, KEYS)(bits) << 16);
+}
+
+/* Columns c .. c + columns of the tile's values, widened, KEYS side by side. */
+static inline void load_values(float values[TILE_K * KEYS], const struct tile_values *tile, const int c,
+                               const int count, const int columns)
+{
+    for (int j = 0; j < count; j++) {
+        const struct row_place row = value_row(tile, j);
+        if (columns == KEYS) {
+            const float scale = KV_TYPE == I8 ? tile->rows.scale[row.scale + c / SCALED] : 1.0f;
+            JOIN(vstore, KEYS)(load_some(tile->rows.values, row.values + c) * scale, j, values);
+        } else {
+            for (int t = 0; t < columns; t++) {
+                values[j * KEYS + t] = load_of(&tile->rows, row, c + t);
+            }
+        }
+    }
+}
+
+/* O^T[c .. c + columns) += V[j][c] * P[j]; columns is at most KEYS and a constant.  f32 is
+ * read in place, what is narrower is widened first, once for all queries. */
+static inline void multiply_values(vfloat (*sum)[VECTORS], vfloat weight[TILE_K][VECTORS], float values[TILE_K * KEYS],
+                                   const struct tile_values *tile, const int c, const int count, const int columns)
 {
     vfloat part[KEYS][VECTORS];
+    if (KV_TYPE != F32) {
+        load_values(values, tile, c, count, columns);
+    }
     UNROLL
     for (int t = 0; t < columns; t++) {
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
-            part[t][n] = sum[c + t][n];
+            part[t][n] = 0.0f;
         }
     }
-    long row = place(v_at, b, j0, g) + c;
+    __global const float *v = (__global const float *)tile->rows.values + c;
+    long row = tile->first.values;
     for (int j = 0; j < count; j++) {
         vfloat w[VECTORS];
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
             w[n] = weight[j][n];
         }
+        if (SCATTERED && KV_TYPE == F32) {
+            row = tile->row[j].values;
+        }
         UNROLL
         for (int t = 0; t < columns; t++) {
-            const vfloat value = load(TYPE, v, row + t);
+            const vfloat value = KV_TYPE == F32 ? v[row + t] : values[j * KEYS + t];
             UNROLL
             for (int n = 0; n < VECTORS; n++) {
                 part[t][n] = fma(value, w[n], part[t][n]);
             }
         }
-        row += v_at.z;
+        row += tile->rows.at.z;
     }
     UNROLL
     for (int t = 0; t < columns; t++) {
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
-            sum[c + t][n] = part[t][n];
+            sum[t][n] += part[t][n];
         }
     }
-}
-
-/* Whether any value of the tile is NaN or infinite. */
-static inline bool not_finite(__global const void *v, const long4 v_at, const int b, const int g, const int j0,
-                              const int count)
-{
-    vfloat zero = 0.0f;
-    float rest = 0.0f;
-    for (int j = 0; j < count; j++) {
-        const long row = place(v_at, b, j0 + j, g);
-        int c = 0;
-        for (; c + WIDTH <= VALUE_DIM; c += WIDTH) {
-            zero = fma(load_wide(TYPE, v, row + c), (vfloat)(0.0f), zero);
-        }
-        for (; c < VALUE_DIM; c++) {
-            rest = fma(load(TYPE, v, row + c), 0.0f, rest);
-        }
-    }
-    return any(zero != 0.0f) || rest != 0.0f;
 }
 
 /* The same product where values that are not seen may be NaN: slow, rare. */
 static inline void multiply_seen_values(vfloat sum[VALUE_DIM][VECTORS], vfloat weight[TILE_K][VECTORS],
-                                        __global const void *v, const long4 v_at, const int b, const int g,
-                                        const int j0, const int count)
+                                        const struct tile_values *tile, const int count)
 {
     for (int j = 0; j < count; j++) {
-        const long row = place(v_at, b, j0 + j, g);
+        const struct row_place row = value_row(tile, j);
         for (int c = 0; c < VALUE_DIM; c++) {
-            const vfloat value = load(TYPE, v, row + c);
+            const vfloat value = load_of(&tile->rows, row, c);
             for (int n = 0; n < VECTORS; n++) {
                 const vint hidden = JOIN(as_int, WIDTH)(weight[j][n]) < 0;
                 sum[c][n] = fma(hidden ? (vfloat)(0.0f) : value, weight[j][n], sum[c][n]);
@@ -285,155 +429,154 @@ static inline void multiply_seen_values(vfloat sum[VALUE_DIM][VECTORS], vfloat w
     }
 }
 
+static inline bool all_finite(vfloat sum[VALUE_DIM][VECTORS])
+{
+    vfloat zero = 0.0f;
+    for (int c = 0; c < VALUE_DIM; c++) {
+        for (int n = 0; n < VECTORS; n++) {
+            zero = fma(sum[c][n], (vfloat)(0.0f), zero);
+        }
+    }
+    return all(zero == 0.0f);
+}
+
+/* ---- Softmax ----------------------------------------------------------------- */
+
+/* Moves the reference to the largest score so far, and turns the tile's scores to weights. */
+static inline bool settle(vfloat reference[VECTORS], const vfloat top[VECTORS], vfloat total[VECTORS],
+                          vfloat tile_total[VECTORS], vfloat sum[VALUE_DIM][VECTORS],
+                          vfloat weight[TILE_K][VECTORS], const int count)
+{
+    bool settled = true;
+    for (int n = 0; n < VECTORS; n++) {
+        const vfloat next = fmax(reference[n], top[n]);
+        const vint none = next == -INFINITY;
+        const vfloat m = none ? (vfloat)(0.0f) : next;
+        const vint first = reference[n] == -INFINITY;
+        /* Until a lane has seen a key its sums are 0, or NaN, which stays. */
+        const vfloat factor = first ? (vfloat)(1.0f) : exp2_wide(reference[n] - m);
+        for (int j = 0; j < count; j++) {
+            const vfloat s = weight[j][n];
+            weight[j][n] = s == -INFINITY ? (vfloat)(-0.0f) : exp2_wide(s - m);
+            tile_total[n] += weight[j][n];
+        }
+        for (int c = 0; c < VALUE_DIM; c++) {
+            sum[c][n] *= factor;
+        }
+        total[n] *= factor;
+        reference[n] = next;
+        settled = settled && !any(none);
+    }
+    return settled;
+}
+
 /* ---- The kernel -------------------------------------------------------------- */
 
 __kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
 void attention_wide(ATTENTION_ARGUMENTS)
 {
     const int h = get_group_id(1), b = get_group_id(2), g = h / GROUP;
-    const int i0 = get_group_id(0) * ROWS, i1 = min(i0 + ROWS, n_q) - 1;
-    if (i0 >= n_q) {
-        return;
-    }
     const struct score_arguments a = SCORE_ARGUMENTS;
     const struct head head = HEAD_OF(&a, b, h);
+    const int i0 = get_group_id(0) * ROWS, i1 = min(i0 + ROWS, head.n_q) - 1;
+    if (i0 >= head.n_q) {
+        return;
+    }
+    const struct rows_of all_keys = KEY_ROWS;
     const struct span keys = visible_span(&a, &head, i0, i1);
     const float cap = SOFTCAP ? softcap * LOG2E : 1.0f;
 
     vfloat query[HEAD_DIM][VECTORS], sum[VALUE_DIM][VECTORS], weight[TILE_K][VECTORS];
-    float key_rows[KEYS * HEAD_DIM];
+    float wide_keys[KV_TYPE == F32 ? 1 : KEYS * HEAD_DIM], values[KV_TYPE == F32 ? 1 : TILE_K * KEYS];
+    struct tile_values tile = {VALUE_ROWS};
     vfloat reference[VECTORS], total[VECTORS]; /* m, and the sum of weights */
     struct rows rows;
-    load_queries(query, q, q_at, b, h, i0, i1, scale * LOG2E);
+    load_queries(query, q, place(q_at, b, head.q0, h), q_at.z, i0, i1, scale * LOG2E);
     see(&rows, &a, &head, i0, i1);
-    for (int n = 0; n < VECTORS; n++) {
-        reference[n] = -INFINITY;
-        total[n] = 0.0f;
-        for (int c = 0; c < VALUE_DIM; c++) {
-            sum[c][n] = 0.0f;
-        }
-    }
 
-    bool settled = false; /* every lane has a reference */
-    for (int j0 = keys.first; j0 < keys.end; j0 += TILE_K) {
-        const int count = min(TILE_K, keys.end - j0);
-        const bool whole_tile = wholly_visible(&a, &head, i0, i1, j0, j0 + count);
-        vfloat tile_total[VECTORS], top[VECTORS];
-        bool relative = settled;
-        while (true) {
-            vfloat start[VECTORS];
-            for (int n = 0; n < VECTORS; n++) {
-                start[n] = relative ? -reference[n] : (vfloat)(0.0f);
-                tile_total[n] = 0.0f;
-                top[n] = -INFINITY;
-            }
-            if (WITH_BIAS || WITH_MASK) {
-                load_extra(weight, &a, &head, i0, i1, j0, count);
-            }
-            for (int j = 0; j < count; j += KEYS) {
-                vfloat score[KEYS][VECTORS];
-                const vfloat zero[VECTORS] = {0.0f};
-                const bool whole = j + KEYS <= count &&
-                                   (whole_tile || wholly_visible(&a, &head, i0, i1, j0 + j, j0 + j + KEYS));
-                load_keys(key_rows, k, k_at, b, g, j0 + j, keys.end);
-                multiply_keys(score, query, key_rows, SOFTCAP ? zero : start);
-                if (SOFTCAP || WITH_ALIBI) {
-                    for (int t = 0; t < KEYS; t++) {
-                        for (int n = 0; n < VECTORS; n++) {
-                            if (SOFTCAP) {
-                                score[t][n] = fma(tanh(score[t][n] / cap), (vfloat)(cap), start[n]);
-                            }
-                            if (WITH_ALIBI) {
-                                const vfloat distance = fabs(rows.position[n] - (float)(j0 + j + t));
-                                score[t][n] = fma(distance, (vfloat)(head.slope * LOG2E), score[t][n]);
-                            }
-                        }
-                    }
-                }
-                if (!whole) {
-                    UNROLL
-                    for (int t = 0; t < KEYS; t++) {
-                        UNROLL
-                        for (int n = 0; n < VECTORS; n++) {
-                            const vint key = j0 + j + t;
-                            vint seen = key >= rows.low[n] && key <= rows.high[n];
-                            if (WITH_BIAS || WITH_MASK) {
-                                const vfloat extra = weight[j + t][n];
-                                seen = seen && extra != -INFINITY;
-                                score[t][n] = seen ? score[t][n] + extra : (vfloat)(-INFINITY);
-                            } else {
-                                score[t][n] = seen ? score[t][n] : (vfloat)(-INFINITY);
-                            }
-                        }
-                    }
-                }
-                /* Keys behind count are seen by none: their weights are -0 or never read. */
-                UNROLL
-                for (int t = 0; t < KEYS; t++) {
-                    UNROLL
-                    for (int n = 0; n < VECTORS; n++) {
-                        top[n] = fmax(top[n], score[t][n]);
-                        if (relative) {
-                            vfloat p = exp2_wide(score[t][n]);
-                            if (!whole) {
-                                p = score[t][n] == -INFINITY ? (vfloat)(-0.0f) : p;
-                            }
-                            tile_total[n] += p;
-                            weight[j + t][n] = p;
-                        } else {
-                            weight[j + t][n] = score[t][n];
-                        }
-                    }
-                }
-            }
-            vint over = 0;
-            for (int n = 0; n < VECTORS; n++) {
-                over |= top[n] > HEADROOM;
-            }
-            if (!relative || !any(over)) {
-                break;
-            }
-            relative = false;
-        }
-
-        if (!relative) {
-            settled = true;
-            for (int n = 0; n < VECTORS; n++) {
-                const vfloat next = fmax(reference[n], top[n]);
-                const vint none = next == -INFINITY;
-                const vfloat m = none ? (vfloat)(0.0f) : next;
-                const vint first = reference[n] == -INFINITY;
-                /* Until a lane has seen a key its sums are 0, or NaN, which stays. */
-                const vfloat factor = first ? (vfloat)(1.0f) : exp2_wide(reference[n] - m);
-                for (int j = 0; j < count; j++) {
-                    const vfloat p = exp2_wide(weight[j][n] - m);
-                    weight[j][n] = weight[j][n] == -INFINITY ? (vfloat)(-0.0f) : p;
-                    tile_total[n] += weight[j][n];
-                }
-                for (int c = 0; c < VALUE_DIM; c++) {
-                    sum[c][n] *= factor;
-                }
-                total[n] *= factor;
-                reference[n] = next;
-                settled = settled && !any(none);
-            }
-        }
+    bool careful = false; /* values that are not seen may not be finite */
+    do {
         for (int n = 0; n < VECTORS; n++) {
-            total[n] += tile_total[n];
+            reference[n] = -INFINITY;
+            total[n] = 0.0f;
+            for (int c = 0; c < VALUE_DIM; c++) {
+                sum[c][n] = 0.0f;
+            }
         }
-
-        if (!whole_tile && not_finite(v, v_at, b, g, j0, count)) {
-            multiply_seen_values(sum, weight, v, v_at, b, g, j0, count);
-            continue;
+        bool settled = false; /* every lane has a reference */
+        for (int j0 = keys.first; j0 < keys.end; j0 += TILE_K) {
+            const int count = min(TILE_K, keys.end - j0);
+            const bool open_tile = within_bounds(&a, &head, i0, i1, j0, j0 + count);
+            const bool guessed = j0 == keys.first;
+            vfloat tile_total[VECTORS], top[VECTORS];
+            bool relative = settled || guessed;
+            if (guessed) {
+                guess(reference, query, &all_keys, row_place(&all_keys, &head.keys, j0, g));
+            }
+            while (true) {
+                vfloat start[VECTORS];
+                for (int n = 0; n < VECTORS; n++) {
+                    start[n] = relative ? -reference[n] : (vfloat)(0.0f);
+                    tile_total[n] = 0.0f;
+                    top[n] = -INFINITY;
+                }
+                if (EXTRA) {
+                    load_extra(weight, &a, &head, i0, i1, j0, count);
+                }
+                for (int j = 0; j < count; j += KEYS) {
+                    vfloat score[KEYS][VECTORS];
+                    const vfloat zero[VECTORS] = {0.0f};
+                    if (KV_TYPE != F32) {
+                        load_keys(wide_keys, &all_keys, &head.keys, g, j0 + j, keys.end);
+                    }
+                    __global const float *key_row[KEYS];
+                    UNROLL
+                    for (int t = 0; t < KEYS; t++) {
+                        key_row[t] = (__global const float *)k + key_place(&head.keys, k_at, min(j0 + j + t, keys.end - 1), g);
+                    }
+                    multiply_keys(score, query, key_row, wide_keys, SOFTCAP ? zero : start);
+                    if (!SOFTCAP && !WITH_ALIBI && relative && j + KEYS <= count &&
+                        (open_tile || within_bounds(&a, &head, i0, i1, j0 + j, j0 + j + KEYS))) {
+                        weigh(weight + j, score, top, tile_total);
+                    } else {
+                        weigh_any(weight + j, score, top, tile_total, start, &rows, j0 + j, cap,
+                                  head.slope * LOG2E, relative);
+                    }
+                }
+                vint off = 0;
+                for (int n = 0; n < VECTORS; n++) {
+                    off |= !(top[n] <= HEADROOM) || (guessed && !(top[n] >= -HEADROOM));
+                }
+                if (!relative || !any(off)) {
+                    break;
+                }
+                relative = false;
+                for (int n = 0; guessed && n < VECTORS; n++) {
+                    reference[n] = -INFINITY;
+                }
+            }
+            settled = settled || guessed;
+            if (!relative) {
+                settled = settle(reference, top, total, tile_total, sum, weight, count);
+            }
+            for (int n = 0; n < VECTORS; n++) {
+                total[n] += tile_total[n];
+            }
+            find_values(&tile, &head.keys, g, j0, count);
+            if (careful && (EXTRA || !open_tile)) {
+                multiply_seen_values(sum, weight, &tile, count);
+                continue;
+            }
+            for (int c = 0; c + KEYS <= VALUE_DIM; c += KEYS) {
+                multiply_values(sum + c, weight, values, &tile, c, count, KEYS);
+            }
+            if (VALUE_DIM % KEYS) {
+                const int c = VALUE_DIM - VALUE_DIM % KEYS;
+                multiply_values(sum + c, weight, values, &tile, c, count, VALUE_DIM % KEYS);
+            }
         }
-        int c = 0;
-        for (; c + KEYS <= VALUE_DIM; c += KEYS) {
-            multiply_values(sum, weight, v, v_at, b, g, j0, count, c, KEYS);
-        }
-        if (VALUE_DIM % KEYS) {
-            multiply_values(sum, weight, v, v_at, b, g, j0, count, c, VALUE_DIM % KEYS);
-        }
-    }
+        careful = !careful && !all_finite(sum);
+    } while (careful);
 
     const float sink = sinks ? sinks[place(sinks_at, 0, 0, h)] * LOG2E : -INFINITY;
     for (int n = 0; n < VECTORS; n++) {
@@ -451,11 +594,11 @@ void attention_wide(ATTENTION_ARGUMENTS)
         if (lse) {
             float row[WIDTH];
             const vfloat log_sum = total[n] == 0.0f ? (vfloat)(-INFINITY) : m * LN2 + log(total[n]);
-            JOIN(vstore, WIDTH)(log_sum, 0, row);
+            *(vfloat_at *)row = log_sum;
             for (int r = 0; r < min(WIDTH, i1 + 1 - i0 - n * WIDTH); r++) {
-                lse[place(lse_at, b, i0 + n * WIDTH + r, h)] = row[r];
+                lse[place(lse_at, b, head.q0 + i0 + n * WIDTH + r, h)] = row[r];
             }
         }
     }
-    store_results(sum, out, out_at, b, h, i0, i1);
+    store_results(sum, out, place(out_at, b, head.q0, h), out_at.z, i0, i1);
 }

@@ -1,7 +1,7 @@
 /* y = x W^T + bias for few rows, on CPU devices: weights as they lie, each read once.
  *
- * Lanes along in_dim; WIDTH outputs at a time, whose lanes are summed together by
- * transposing.  A weight row stays in the nearest cache while all rows of x use it.
+ * Lanes along in_dim; WIDTH outputs at a time, whose lanes are summed together.  A weight
+ * row stays in the nearest cache while all rows of x use it.
  *
  * Launch: global {out_dim / WIDTH rounded up, 1, batch}, local {1, 1, 1}.
  * Params: TYPE (of x, weight, bias), OUT_TYPE, WITH_BIAS, WIDTH, ROWS (at most, per pass). */
@@ -52,12 +52,7 @@ void gemm_gemv_wide(__global const void *x, const long4 x_at, __global const voi
         }
         for (int r = 0; r < pass; r++) {
             float lane[WIDTH];
-            transpose(dot[r]);
-            vfloat sum = dot[r][0];
-            for (int n = 1; n < WIDTH; n++) {
-                sum += dot[r][n];
-            }
-            JOIN(vstore, WIDTH)(sum, 0, lane);
+            *(vfloat_at *)lane = sum_each(dot[r]);
             for (int t = 0; t < count; t++) {
                 const float start = WITH_BIAS ? load(TYPE, bias, bias_at.x + o + t) : 0.0f;
                 store(OUT_TYPE, y, place(y_at, b, i0 + r, 0) + o + t, lane[t] + start);

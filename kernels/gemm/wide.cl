@@ -3,7 +3,9 @@
  * gemm/pack_wide has put the weights of PANEL = VECTORS * WIDTH outputs side by side,
  * [panel][in_dim][PANEL], so that a register tile of TILE rows x VECTORS vectors needs
  * one broadcast of x per row and reads the weights in order.  in_dim goes in chunks
- * that keep a panel's part in the cache while BLOCK rows pass over it.
+ * that keep a panel's part in the cache while BLOCK rows pass over it.  f32 is read in
+ * place, narrower rows of x are widened, TILE at a time, and narrower weights once for
+ * BLOCK rows.
  *
  * Launch: global {panels, rows / BLOCK rounded up, batch}, local {1, 1, 1}.
  * Memory: BLOCK * PANEL + TILE * CHUNK floats; CHUNK * PANEL more where weights are widened.
@@ -20,8 +22,9 @@ static inline void load_tile(float tile[TILE * CHUNK], __global const void *x, c
     for (int t = 0; t < TILE; t++) {
         const long row = place(x_at, b, min(i + t, rows - 1), 0) + k0;
         int c = 0;
+        UNROLL_BY(4)
         for (; c + WIDTH <= count; c += WIDTH) {
-            JOIN(vstore, WIDTH)(load_wide(TYPE, x, row + c), 0, tile + t * CHUNK + c);
+            *(vfloat_at *)(tile + t * CHUNK + c) = load_wide(TYPE, x, row + c);
         }
         for (; c < count; c++) {
             tile[t * CHUNK + c] = load(TYPE, x, row + c);
@@ -30,8 +33,8 @@ static inline void load_tile(float tile[TILE * CHUNK], __global const void *x, c
 }
 
 /* sum[t] += tile[t] W^T; weights lie in memory where they are f32, else widened in panel. */
-static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUNK], __global const void *packed,
-                            const long weights, const vfloat *panel, const int count)
+static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUNK], __global const float *const *row,
+                            __global const void *packed, const long weights, const vfloat *panel, const int count)
 {
     vfloat part[TILE][VECTORS];
     UNROLL
@@ -45,12 +48,12 @@ static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUN
         vfloat weight[VECTORS];
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
-            weight[n] = TYPE == F32 ? JOIN(vload, WIDTH)(c * VECTORS + n, (__global const float *)packed + weights)
+            weight[n] = TYPE == F32 ? load_wide(F32, packed, weights + (c * VECTORS + n) * WIDTH)
                                     : panel[c * VECTORS + n];
         }
         UNROLL
         for (int t = 0; t < TILE; t++) {
-            const vfloat value = tile[t * CHUNK + c];
+            const vfloat value = TYPE == F32 ? row[t][c] : tile[t * CHUNK + c];
             UNROLL
             for (int n = 0; n < VECTORS; n++) {
                 part[t][n] = fma(value, weight[n], part[t][n]);
@@ -74,7 +77,7 @@ static inline void store_row(const vfloat sum[VECTORS], __global void *y, const 
             store_wide(OUT_TYPE, y, row + n * WIDTH, sum[n]);
         } else {
             float lane[WIDTH];
-            JOIN(vstore, WIDTH)(sum[n], 0, lane);
+            *(vfloat_at *)lane = sum[n];
             for (int c = 0; c < left; c++) {
                 store(OUT_TYPE, y, row + n * WIDTH + c, lane[c]);
             }
@@ -99,7 +102,7 @@ void gemm_wide(__global const void *x, const long4 x_at, __global const void *pa
     }
     for (int i = 0; i < BLOCK; i++) {
         for (int n = 0; n < VECTORS; n++) {
-            sum[i][n] = JOIN(vload, WIDTH)(n, start);
+            sum[i][n] = *(const vfloat_at *)(start + n * WIDTH);
         }
     }
     for (int k0 = 0; k0 < in_dim; k0 += CHUNK) {
@@ -109,8 +112,15 @@ void gemm_wide(__global const void *x, const long4 x_at, __global const void *pa
             panel[n] = load_wide(TYPE, packed, weights + n * WIDTH);
         }
         for (int i = 0; i < count_rows; i += TILE) {
-            load_tile(tile, x, x_at, b, i0 + i, rows, k0, count);
-            multiply(sum + i, tile, packed, weights, panel, count);
+            __global const float *row[TILE];
+            UNROLL
+            for (int t = 0; t < TILE; t++) {
+                row[t] = (__global const float *)x + place(x_at, b, min(i0 + i + t, rows - 1), 0) + k0;
+            }
+            if (TYPE != F32) {
+                load_tile(tile, x, x_at, b, i0 + i, rows, k0, count);
+            }
+            multiply(sum + i, tile, row, packed, weights, panel, count);
         }
     }
     for (int i = 0; i < count_rows; i++) {

@@ -11,9 +11,10 @@ struct clattn__binding clattn__attention_bind(cl_kernel kernel, const clattn_att
                                               const struct attention_problem *p)
 {
     struct clattn__binding binding = {.kernel = kernel};
-    const struct clattn__view *const views[] = {&p->q,         &p->k,      &p->v,     &p->out,
-                                                &p->bias,      &p->mask,   &p->alibi, &p->sinks,
-                                                &p->kv_length, &p->offset, &p->lse,   &p->weights};
+    const struct clattn__view *const views[] = {
+        &p->q,          &p->k,       &p->v,         &p->out,    &p->bias,    &p->mask,
+        &p->alibi,      &p->sinks,   &p->kv_length, &p->offset, &p->q_start, &p->k_start,
+        &p->page_table, &p->k_scale, &p->v_scale,   &p->lse,    &p->weights};
     for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
         clattn__bind_view(&binding, views[i]);
     }
@@ -23,6 +24,10 @@ struct clattn__binding clattn__attention_bind(cl_kernel kernel, const clattn_att
     clattn__bind_float(&binding, d->softcap);
     clattn__bind_int(&binding, d->window.on ? d->window.left : -1);
     clattn__bind_int(&binding, d->window.on ? d->window.right : -1);
+    clattn__bind_int(&binding, p->q_rows);
+    clattn__bind_int(&binding, p->k_rows);
+    clattn__bind_int(&binding, p->capacity);
+    clattn__bind_int(&binding, p->pages);
     return binding;
 }
 
@@ -45,6 +50,8 @@ struct clattn__binding clattn__attention_bind_merge(cl_kernel kernel,
     clattn__bind_int(&binding, p->splits);
     clattn__bind_view(&binding, &p->out);
     clattn__bind_view(&binding, &p->lse);
+    clattn__bind_view(&binding, &p->q_start);
+    clattn__bind_int(&binding, p->q_rows);
     clattn__bind_int(&binding, p->n_q);
     clattn__bind_int(&binding, d->query_heads);
     return binding;
@@ -52,19 +59,29 @@ struct clattn__binding clattn__attention_bind_merge(cl_kernel kernel,
 
 /* ---- Building --------------------------------------------------------------- */
 
-static void write_label(const struct attention_op *op, char *label, size_t bytes)
+static void label(const struct clattn__variant *variant, const void *desc,
+                  char text[CLATTN__LABEL_BYTES])
 {
-    const clattn_attention_desc *d = &op->desc;
-    char value_dim[16] = "", out_type[16] = "";
+    const clattn_attention_desc *d = desc;
+    char value_dim[16] = "", out_type[16] = "", group[16] = "", kv_type[16] = "", pages[24] = "";
     if (d->value_dim != d->head_dim) {
         snprintf(value_dim, sizeof value_dim, "/%d", d->value_dim);
     }
     if (d->out_type != d->type) {
         snprintf(out_type, sizeof out_type, ">%s", clattn_type_name(d->out_type));
     }
-    snprintf(label, bytes, "%s %s%s d%d%s%s%s%s%s%s%s%s", op->base.variant->name,
-             clattn_type_name(d->type), out_type, d->head_dim, value_dim,
-             d->kv_heads != d->query_heads ? " gqa" : "", d->causal ? " causal" : "",
+    if (d->kv_heads != d->query_heads) {
+        snprintf(group, sizeof group, " gqa%d", d->query_heads / d->kv_heads);
+    }
+    if (d->kv_type != d->type) {
+        snprintf(kv_type, sizeof kv_type, "*%s", clattn_type_name(d->kv_type));
+    }
+    if (d->page_rows) {
+        snprintf(pages, sizeof pages, " pages%d", d->page_rows);
+    }
+    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s%s d%d%s%s%s%s%s%s%s%s%s%s%s", variant->name,
+             clattn_type_name(d->type), kv_type, out_type, d->head_dim, value_dim, group, pages,
+             d->ring ? " ring" : "", d->packed ? " packed" : "", d->causal ? " causal" : "",
              d->window.on ? " window" : "", d->softcap > 0 ? " softcap" : "",
              d->with & CLATTN_WITH_BIAS ? " bias" : "", d->with & CLATTN_WITH_MASK ? " mask" : "",
              d->with & CLATTN_WITH_ALIBI ? " alibi" : "");
@@ -79,6 +96,10 @@ static struct clattn__options options_of(const struct clattn__variant *variant, 
         int value;
     } macros[] = {
         {"TYPE", d->type},
+        {"KV_TYPE", d->kv_type},
+        {"PAGE_ROWS", d->page_rows},
+        {"RING", d->ring},
+        {"PACKED", d->packed},
         {"OUT_TYPE", d->out_type},
         {"HEAD_DIM", d->head_dim},
         {"VALUE_DIM", d->value_dim},
@@ -102,13 +123,12 @@ static struct clattn__options options_of(const struct clattn__variant *variant, 
 typedef struct clattn__binding binder(cl_kernel kernel, const clattn_attention_desc *desc,
                                       const struct attention_problem *problem);
 
-static clattn_status build_kernel(struct attention_op *op, const char *name,
-                                  const struct clattn__options *options, binder *bind,
-                                  const size_t local[3], cl_kernel *out)
+/* The first launch of a kernel that was just built: without work. */
+static clattn_status start_kernel(const struct attention_op *op, cl_kernel kernel, binder *bind,
+                                  const size_t local[3])
 {
     const struct attention_problem nothing = {0};
-    TRY(clattn__build_kernel(op->base.context, name, options, out));
-    const struct clattn__binding binding = bind(*out, &op->desc, &nothing);
+    const struct clattn__binding binding = bind(kernel, &op->desc, &nothing);
     return clattn__first_launch(op->base.context, &binding, local);
 }
 
@@ -119,19 +139,20 @@ static clattn_status build_variant(struct attention_op *op, const struct clattn_
     size_t global[3], local[3];
     const struct clattn__options options = options_of(variant, params, &op->desc);
     variant->geometry(params, one, global, local);
-    return build_kernel(op, variant->name, &options,
-                        variant->few_rows ? clattn__attention_bind_few : clattn__attention_bind,
-                        local, out);
+    TRY(clattn__build_kernel(op->base.context, variant->name, &options, out));
+    return start_kernel(
+        op, *out, variant->few_rows ? clattn__attention_bind_few : clattn__attention_bind, local);
 }
 
-static clattn_status build_merge(struct attention_op *op)
+/* What joins the parts that a variant for few queries leaves; it stands in the same file. */
+static clattn_status build_merge(struct attention_op *op, const struct clattn__variant *variant,
+                                 const int *params)
 {
     const size_t single[3] = {1, 1, 1};
-    struct clattn__options options = clattn__options_begin();
-    clattn__option(&options, "OUT_TYPE", op->desc.out_type);
-    clattn__option(&options, "VALUE_DIM", op->desc.value_dim);
-    return build_kernel(op, "attention/merge", &options, clattn__attention_bind_merge, single,
-                        &op->merge);
+    const struct clattn__options options = options_of(variant, params, &op->desc);
+    TRY(clattn__build_kernel_in(op->base.context, variant->name, "attention/merge", &options,
+                                &op->merge));
+    return start_kernel(op, op->merge, clattn__attention_bind_merge, single);
 }
 
 static clattn_status build_weights(struct attention_op *op)
@@ -140,8 +161,8 @@ static clattn_status build_weights(struct attention_op *op)
     struct clattn__options options = options_of(op->base.variant, op->base.params, &op->desc);
     clattn__option(&options, "QUERY_HEADS", op->desc.query_heads);
     clattn__option(&options, "STAGE", op->desc.weights_stage);
-    return build_kernel(op, "attention/weights", &options, clattn__attention_bind, single,
-                        &op->weights);
+    TRY(clattn__build_kernel(op->base.context, "attention/weights", &options, &op->weights));
+    return start_kernel(op, op->weights, clattn__attention_bind, single);
 }
 
 /* A second kernel beside the one for many queries; without it that one serves. */
@@ -153,8 +174,9 @@ static void build_few(struct attention_op *op)
         return;
     }
     if (build_variant(op, variant, op->few_params, &op->few) == CLATTN_OK &&
-        build_merge(op) == CLATTN_OK) {
+        build_merge(op, variant, op->few_params) == CLATTN_OK) {
         op->few_variant = variant;
+        label(variant, &op->desc, op->few_label);
     } else {
         clattn__log(op->base.context, "attention: not %s: %s", variant->name, clattn_error());
     }
@@ -165,11 +187,10 @@ static clattn_status build(clattn_op *base, const void *desc)
     struct attention_op *op = (struct attention_op *)base;
     const bool forced = ((const clattn_attention_desc *)desc)->kernel;
     op->desc = *(const clattn_attention_desc *)desc;
-    op->desc.kernel = NULL; /* the caller's string does not outlive the call */
-    write_label(op, base->label, sizeof base->label);
+    op->desc.kernel = op->desc.params = NULL; /* the caller's strings do not outlive the call */
     TRY(build_variant(op, base->variant, base->params, &base->kernel));
     if (base->variant->few_rows) {
-        TRY(build_merge(op));
+        TRY(build_merge(op, base->variant, base->params));
     } else if (!forced) {
         build_few(op);
     }
@@ -212,6 +233,7 @@ const struct clattn__family clattn__attention_family = {
     .op = "attention",
     .variants = clattn__attention_variants,
     .op_bytes = sizeof(struct attention_op),
+    .label = label,
     .build = build,
     .release = release,
     .usual = usual,

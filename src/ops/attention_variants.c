@@ -9,6 +9,25 @@ static size_t round_up(int64_t n, int multiple)
     return (size_t)((n + multiple - 1) / multiple * multiple);
 }
 
+static bool row_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                     char reason[CLATTN__REASON_BYTES])
+{
+    (void)desc;
+    if (facts->max_work_group < (size_t)params[0]) {
+        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %d, the device allows %zu",
+                 params[0], facts->max_work_group);
+        return false;
+    }
+    return true;
+}
+
+/* OpenCL promises no more than work-groups of one. */
+static void row_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+{
+    (void)desc;
+    params[0] = facts->max_work_group < (size_t)params[0] ? 1 : params[0];
+}
+
 static void row_geometry(const int *params, const int64_t extent[3], size_t global[3],
                          size_t local[3])
 {
@@ -29,6 +48,11 @@ static bool tiled_fits(const clattn_device_facts *facts, const void *desc, const
     const size_t items = (size_t)(q / 4) * (size_t)(k / 4);
     const size_t bytes =
         sizeof(float) * (size_t)(chunk * (q + 1) + chunk * (k + 1) + q * (k + 1) + q * k / 4);
+    if (chunk % (k / 4)) {
+        snprintf(reason, CLATTN__REASON_BYTES, "CHUNK %d is no multiple of TILE_K / 4, %d", chunk,
+                 k / 4);
+        return false;
+    }
     if (facts->max_work_group < items) {
         snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %zu, the device allows %zu",
                  items, facts->max_work_group);
@@ -53,15 +77,24 @@ static void tiled_geometry(const int *params, const int64_t extent[3], size_t gl
     memcpy(local, l, sizeof l);
 }
 
-enum { WIDTH, VECTORS, KEYS, WIDE_TILE_K }; /* places in attention/wide's params */
+enum { WIDTH, VECTORS, KEYS }; /* places in attention/wide's params */
 
-/* KEYS * VECTORS accumulators, VECTORS queries and a broadcast value fill the registers:
- * 32 of them on AVX-512 and ARM, 16 on AVX2. */
+/* KEYS * VECTORS accumulators, VECTORS queries and a broadcast value fit the registers: 32 of
+ * them on AVX-512 and ARM, 16 on AVX2.  Blocks of 32 queries are enough with vectors of 16: they
+ * leave less of a last block empty than 48 and are as fast. */
 static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
     (void)desc;
     params[WIDTH] = facts->vector_width;
     params[KEYS] = facts->vector_width == 8 ? 4 : 8;
+    params[VECTORS] = facts->vector_width == 16 ? 2 : 3;
+}
+
+static bool wide_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                      char reason[CLATTN__REASON_BYTES])
+{
+    return clattn__fits_wide(facts, desc, params, reason) &&
+           clattn__fits_registers(facts, params[KEYS], params[VECTORS], reason);
 }
 
 static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3],
@@ -75,30 +108,48 @@ static void wide_geometry(const int *params, const int64_t extent[3], size_t glo
     memcpy(local, l, sizeof l);
 }
 
-enum { DECODE_WIDTH, DECODE_ROWS }; /* places in attention/decode_wide's params */
+enum { DECODE_WIDTH, DECODE_BLOCK, DECODE_BLOCKS }; /* places in attention/decode_wide's params */
 
+/* BLOCK rows share a key that is in a register: query heads of one kv head.  16 rows or a few less
+ * go through memory together. */
 static void decode_wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
-    (void)desc;
+    const clattn_attention_desc *d = desc;
+    const int group = d->query_heads / d->kv_heads;
+    int block = facts->vector_width == 8 ? 4 : 8;
+    while (group % block) {
+        block--;
+    }
     params[DECODE_WIDTH] = facts->vector_width;
+    params[DECODE_BLOCK] = block;
+    params[DECODE_BLOCKS] = block == 1 ? 16 : block == 2 ? 8 : block <= 4 ? 4 : 2;
 }
 
 const struct clattn__variant clattn__attention_variants[] = {
     {.name = "attention/wide",
-     .fits = clattn__fits_wide,
-     .params = {{"WIDTH", 16}, {"VECTORS", 3}, {"KEYS", 8}, {"TILE_K", 128}},
+     .fits = wide_fits,
+     .params = {{"WIDTH", 16},
+                {"VECTORS", 2, {1, 2, 3, 4}},
+                {"KEYS", 8, {2, 4, 8, 16}},
+                {"TILE_K", 128, {48, 64, 96, 128, 192, 256}}},
      .adapt = wide_adapt,
      .geometry = wide_geometry},
     {.name = "attention/decode_wide",
      .few_rows = true,
      .fits = clattn__fits_wide,
-     .params = {{"WIDTH", 16}, {"ROWS", 16}},
+     .params = {{"WIDTH", 16}, {"BLOCK", 1}, {"BLOCKS", 16, {1, 2, 4, 8, 16}}},
      .adapt = decode_wide_adapt,
      .geometry = clattn__cells},
     {.name = "attention/tiled",
      .fits = tiled_fits,
-     .params = {{"TILE_Q", 32}, {"TILE_K", 32}, {"CHUNK", 32}},
+     .params = {{"TILE_Q", 32, {16, 32, 64}},
+                {"TILE_K", 32, {16, 32, 64}},
+                {"CHUNK", 32, {16, 32, 64}}},
      .geometry = tiled_geometry},
-    {.name = "attention/row", .params = {{"ROWS", 8}}, .geometry = row_geometry},
+    {.name = "attention/row",
+     .fits = row_fits,
+     .params = {{"ROWS", 8, {1, 4, 8, 16, 32, 64}}},
+     .adapt = row_adapt,
+     .geometry = row_geometry},
     {0},
 };

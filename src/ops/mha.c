@@ -114,7 +114,7 @@ clattn_status clattn_mha_create(clattn_context *context, const clattn_mha_desc *
         return clattn__refuse("mha: fused needs context_dim equal to model_dim");
     }
     /* A refused part is refused for good: no other variant would take it. */
-    return clattn__op_create(context, &family, &d, NULL, out);
+    return clattn__op_create(context, &family, &d, NULL, NULL, out);
 }
 
 /* ---- Running ---------------------------------------------------------------- */

@@ -8,6 +8,16 @@ enum { MAX_DIM = 1 << 24, MAX_ROWS = INT32_MAX / 2, FEW_ROWS = 8 };
 
 /* ---- Building ------------------------------------------------------------ */
 
+static void label(const struct clattn__variant *variant, const void *desc,
+                  char text[CLATTN__LABEL_BYTES])
+{
+    const clattn_project_desc *d = desc;
+    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s%s %dx%d%s", variant->name,
+             clattn_type_name(d->type), d->type == d->out_type ? "" : ">",
+             d->type == d->out_type ? "" : clattn_type_name(d->out_type), d->out_dim, d->in_dim,
+             d->bias ? " bias" : "");
+}
+
 /* Constant weights are packed once, and packed weights serve few rows too. */
 static void build_few(struct project_op *op)
 {
@@ -20,6 +30,7 @@ static void build_few(struct project_op *op)
     if (way->build(op, variant, op->few_params, &op->few) == CLATTN_OK) {
         op->few_way = way;
         op->few_variant = variant;
+        label(variant, &op->desc, op->few_label);
     } else {
         clattn__log(op->base.context, "project: not %s: %s", variant->name, clattn_error());
     }
@@ -49,12 +60,8 @@ static clattn_status build(clattn_op *base, const void *desc)
     struct project_op *op = (struct project_op *)base;
     const clattn_project_desc *d = desc;
     op->desc = *d;
-    op->desc.kernel = NULL; /* the caller's string does not outlive the call */
+    op->desc.kernel = op->desc.params = NULL; /* the caller's strings do not outlive the call */
     op->way = clattn__project_way(base->variant);
-    snprintf(base->label, sizeof base->label, "%s %s%s%s %dx%d%s", base->variant->name,
-             clattn_type_name(d->type), d->type == d->out_type ? "" : ">",
-             d->type == d->out_type ? "" : clattn_type_name(d->out_type), d->out_dim, d->in_dim,
-             d->bias ? " bias" : "");
     TRY(op->way->build(op, base->variant, base->params, &base->kernel));
     TRY(keep_weight(op));
     if (!d->kernel) {
@@ -87,6 +94,7 @@ const struct clattn__family clattn__project_family = {
     .op = "project",
     .variants = clattn__project_registry,
     .op_bytes = sizeof(struct project_op),
+    .label = label,
     .build = build,
     .release = release,
     .usual = usual,
@@ -133,7 +141,8 @@ clattn_status clattn_project_create(clattn_context *context, const clattn_projec
     }
     TRY(check_desc(desc));
     TRY(check_weight(desc));
-    return clattn__op_create(context, &clattn__project_family, desc, desc->kernel, out);
+    return clattn__op_create(context, &clattn__project_family, desc, desc->kernel, desc->params,
+                             out);
 }
 
 clattn_status clattn_project_variants(clattn_context *context, const clattn_project_desc *desc,
@@ -145,6 +154,17 @@ clattn_status clattn_project_variants(clattn_context *context, const clattn_proj
     TRY(check_desc(desc));
     clattn__report_variants(context, &clattn__project_family, desc, report, user);
     return CLATTN_OK;
+}
+
+clattn_status clattn_project_candidates(clattn_context *context, const clattn_project_desc *desc,
+                                        clattn_candidate_report *report, void *user)
+{
+    if (!context || !report) {
+        return clattn__refuse("project: %s is NULL", context ? "report" : "context");
+    }
+    TRY(check_desc(desc));
+    return clattn__report_candidates(context, &clattn__project_family, desc, desc->kernel, report,
+                                     user);
 }
 
 /* ---- Running ---------------------------------------------------------------- */
@@ -231,6 +251,15 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
 static bool takes_few(const struct project_op *op, int64_t rows)
 {
     return op->few_way && rows <= FEW_ROWS;
+}
+
+const char *clattn_project_kernel(const clattn_op *base, const clattn_project_args *args)
+{
+    if (clattn__op_check(base, &clattn__project_family) != CLATTN_OK || !args) {
+        return "";
+    }
+    const struct project_op *op = (const struct project_op *)base;
+    return takes_few(op, args->x.size[0] * args->x.size[1]) ? op->few_label : base->label;
 }
 
 size_t clattn_project_scratch(const clattn_op *base, const clattn_project_args *args)

@@ -21,6 +21,7 @@ struct project_op {
                                               */
     const struct clattn__variant *few_variant;
     int few_params[CLATTN__MAX_PARAMS];
+    char few_label[CLATTN__LABEL_BYTES];
     cl_kernel few;
     cl_kernel pack;   /* weights into the kernel's own order */
     cl_kernel widen;  /* x or weight to f32, for CLBlast; NULL if they are */

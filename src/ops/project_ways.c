@@ -19,6 +19,20 @@ static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *
     params[TILE] = facts->vector_width == 8 ? 4 : 8;
 }
 
+static bool wide_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                      char reason[CLATTN__REASON_BYTES])
+{
+    if (!clattn__fits_wide(facts, desc, params, reason)) {
+        return false;
+    }
+    if (params[BLOCK] % params[TILE]) {
+        snprintf(reason, CLATTN__REASON_BYTES, "BLOCK %d is no multiple of TILE %d", params[BLOCK],
+                 params[TILE]);
+        return false;
+    }
+    return clattn__fits_registers(facts, params[TILE], params[VECTORS], reason);
+}
+
 static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3],
                           size_t local[3])
 {
@@ -42,14 +56,18 @@ static void gemv_geometry(const int *params, const int64_t extent[3], size_t glo
 
 const struct clattn__variant clattn__project_registry[] = {
     {.name = "gemm/wide",
-     .fits = clattn__fits_wide,
-     .params = {{"WIDTH", 16}, {"VECTORS", 3}, {"TILE", 8}, {"CHUNK", 512}, {"BLOCK", 128}},
+     .fits = wide_fits,
+     .params = {{"WIDTH", 16},
+                {"VECTORS", 3, {1, 2, 3, 4}},
+                {"TILE", 8, {2, 4, 6, 8, 12}},
+                {"CHUNK", 512, {128, 256, 512, 1024}},
+                {"BLOCK", 128, {24, 48, 64, 96, 128, 192}}},
      .adapt = wide_adapt,
      .geometry = wide_geometry},
     {.name = "gemm/gemv_wide",
      .few_rows = true,
      .fits = clattn__fits_wide,
-     .params = {{"WIDTH", 16}, {"ROWS", 8}},
+     .params = {{"WIDTH", 16}, {"ROWS", 8, {2, 4, 8}}},
      .adapt = gemv_adapt,
      .geometry = gemv_geometry},
     {.name = "gemm/clblast", .library = true},

@@ -51,7 +51,7 @@ clattn_status clattn__simple_create(const struct clattn__family *family, clattn_
     TRY(complete(family, desc, &full));
     const char *kernel;
     memcpy(&kernel, (const char *)desc + simple->kernel_at, sizeof kernel);
-    const clattn_status status = clattn__op_create(context, family, full, kernel, out);
+    const clattn_status status = clattn__op_create(context, family, full, kernel, NULL, out);
     free(full);
     return status;
 }

@@ -255,6 +255,7 @@ static clattn_attention_desc describe(const struct run *run, const char *kernel)
         .kernel = kernel && kernel[0] ? kernel : NULL,
         .weights_stage = run->stage,
         .bias_type = c->bias_type,
+        .params = c->params[0] ? c->params : NULL,
     };
     return desc;
 }
@@ -342,6 +343,17 @@ static void run_case(const struct check *check, const struct test_case *c, const
     free(run);
 }
 
+static void candidates(const struct check *check, const struct test_case *c, const char *kernel,
+                       clattn_candidate_report *visit, void *user)
+{
+    struct check_result unread;
+    struct run run = {.c = c};
+    if (read_choices(&run, &unread)) {
+        const clattn_attention_desc desc = describe(&run, kernel);
+        clattn_attention_candidates(check->context, &desc, visit, user);
+    }
+}
+
 clattn_status check_attention_variants(clattn_context *context, const struct test_case *c,
                                        clattn_variant_report *report, void *user)
 {
@@ -354,4 +366,5 @@ const struct check_op check_attention = {
     .run = run_case,
     .variants = check_attention_variants,
     .random = random_attention,
+    .candidates = candidates,
 };

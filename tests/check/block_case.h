@@ -46,4 +46,11 @@ struct topk_case {
     bool ties; /* few different values */
 };
 
+struct cache_case {
+    int32_t page_rows, ring, split_keys; /* ring: its capacity */
+    bool packed, apart;                  /* sequences in a row; apart: but their keys are not */
+    char q_length[64];                   /* of packed sequences, as kv_length */
+    clattn_type kv_type;
+};
+
 #endif /* CHECK_BLOCK_CASE_H */

@@ -58,11 +58,10 @@ static void encode(clattn_type type, double value, unsigned char *to)
     const uint16_t bits16 = type == CLATTN_F16 ? double_to_half(value) : double_to_bfloat(value);
     const int32_t i32 = type == CLATTN_I32 ? (int32_t)value : 0;
     const unsigned char u8 = type == CLATTN_U8 ? (unsigned char)value : 0;
-    const void *const encoded[] = {[CLATTN_F32] = &f32,
-                                   [CLATTN_F16] = &bits16,
-                                   [CLATTN_BF16] = &bits16,
-                                   [CLATTN_I32] = &i32,
-                                   [CLATTN_U8] = &u8};
+    const int8_t i8 = type == CLATTN_I8 ? (int8_t)value : 0;
+    const void *const encoded[] = {
+        [CLATTN_F32] = &f32, [CLATTN_F16] = &bits16, [CLATTN_BF16] = &bits16,
+        [CLATTN_I32] = &i32, [CLATTN_U8] = &u8,      [CLATTN_I8] = &i8};
     memcpy(to, encoded[type], clattn_type_size(type));
 }
 
@@ -77,6 +76,7 @@ static double decode(clattn_type type, const unsigned char *from)
     case CLATTN_BF16: memcpy(&bits16, from, 2); return bfloat_to_float(bits16);
     case CLATTN_I32: memcpy(&i32, from, 4); return i32;
     case CLATTN_U8: return *from;
+    case CLATTN_I8: return (int8_t)*from;
     }
     return NAN;
 }

@@ -34,8 +34,25 @@ static const struct case_option shared[] = {
     CASE_OPTION("--extreme", CASE_FLAG, extreme),
     CASE_OPTION("--seed", CASE_SEED, seed),
     CASE_OPTION("--kernel", CASE_TEXT, kernel),
+    CASE_OPTION("--params", CASE_TEXT, params),
     {0},
 };
+
+static const char *const types[] = {"f32", "f16", "bf16", "i32",
+                                    "u8",  "i8",  NULL}; /* as clattn_type */
+static const char *const layouts[] = {"bnhd", "bhnd", "gaps", NULL};
+static const struct test_case defaults = {.batch = 1,
+                                          .heads = 1,
+                                          .n_q = 1,
+                                          .n_k = 1,
+                                          .head_dim = 16,
+                                          .rows = 1,
+                                          .columns = 16,
+                                          .in_dim = 16,
+                                          .out_dim = 16,
+                                          .seed = 1};
+
+/* ---- Reading ------------------------------------------------------------------------------ */
 
 static bool choose(const char *text, const char *const *names, int *out)
 {
@@ -50,8 +67,6 @@ static bool choose(const char *text, const char *const *names, int *out)
 
 static bool read_value(const struct case_option *option, const char *text, void *to)
 {
-    static const char *const types[] = {"f32", "f16", "bf16", NULL};
-    static const char *const layouts[] = {"bnhd", "bhnd", "gaps", NULL};
     char *end = NULL;
     int choice = 0;
     switch (option->kind) {
@@ -78,6 +93,27 @@ static bool read_value(const struct case_option *option, const char *text, void 
     return false;
 }
 
+/* Cuts the next word off, without its quotes; NULL = there is none. */
+static char *next_word(char **text)
+{
+    static const char blanks[] = " \t\r\n";
+    char *from = *text + strspn(*text, blanks), *word = from, *to = from;
+    bool quoted = false;
+    if (!*from) {
+        return NULL;
+    }
+    for (; *from && (quoted || !strchr(blanks, *from)); from++) {
+        if (*from == '\'') {
+            quoted = !quoted;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *text = from + (*from != '\0');
+    *to = '\0';
+    return word;
+}
+
 static const struct case_option *find(const struct case_option *options, const char *name)
 {
     for (; options && options->name; options++) {
@@ -92,9 +128,7 @@ static bool read_words(char *text, struct test_case *out, char *why, size_t why_
 {
     const struct check_op *op = check_op_named(out->op);
     bool out_type_given = false;
-    char *save = NULL;
-    for (char *word = strtok_r(text, " \t\r\n", &save); word;
-         word = strtok_r(NULL, " \t\r\n", &save)) {
+    for (char *word = next_word(&text); word; word = next_word(&text)) {
         char *value = strchr(word, '=');
         if (value) {
             *value++ = '\0';
@@ -106,7 +140,7 @@ static bool read_words(char *text, struct test_case *out, char *why, size_t why_
             return false;
         }
         if (option->kind != CASE_FLAG && !value) {
-            value = strtok_r(NULL, " \t\r\n", &save);
+            value = next_word(&text);
         }
         if ((option->kind != CASE_FLAG && !value) ||
             !read_value(option, value, (char *)out + option->offset)) {
@@ -124,16 +158,6 @@ bool case_parse(const char *line, const char *op, struct test_case *out, char *w
                 size_t why_bytes)
 {
     char text[1024];
-    const struct test_case defaults = {.batch = 1,
-                                       .heads = 1,
-                                       .n_q = 1,
-                                       .n_k = 1,
-                                       .head_dim = 16,
-                                       .rows = 1,
-                                       .columns = 16,
-                                       .in_dim = 16,
-                                       .out_dim = 16,
-                                       .seed = 1};
     *out = defaults;
     if ((size_t)snprintf(text, sizeof text, "%s", line) >= sizeof text) {
         snprintf(why, why_bytes, "a case is longer than %zu characters", sizeof text - 1);
@@ -158,6 +182,52 @@ bool case_parse(const char *line, const char *op, struct test_case *out, char *w
     out->kv_heads = out->kv_heads ? out->kv_heads : out->heads;
     out->value_dim = out->value_dim ? out->value_dim : out->head_dim;
     return true;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------ */
+
+static void write_value(const struct case_option *option, const char *from, char *text,
+                        size_t bytes)
+{
+    switch (option->kind) {
+    case CASE_FLAG: text[0] = '\0'; break;
+    case CASE_INTEGER: snprintf(text, bytes, " %d", *(const int32_t *)from); break;
+    case CASE_SEED:
+        snprintf(text, bytes, " %llu", (unsigned long long)*(const uint64_t *)from);
+        break;
+    case CASE_REAL: snprintf(text, bytes, " %.9g", *(const float *)from); break;
+    case CASE_TEXT: snprintf(text, bytes, strchr(from, ' ') ? " '%s'" : " %s", from); break;
+    case CASE_TYPE: snprintf(text, bytes, " %s", types[*(const clattn_type *)from]); break;
+    case CASE_LAYOUT: snprintf(text, bytes, " %s", layouts[*(const enum layout *)from]); break;
+    }
+}
+
+static void write_options(const struct case_option *options, const struct test_case *c,
+                          const struct test_case *unsaid, char *line, size_t bytes)
+{
+    for (; options && options->name; options++) {
+        const char *at = (const char *)c + options->offset;
+        char value[192];
+        const size_t used = strlen(line);
+        if (options->kind == CASE_TEXT
+                ? at[0] != '\0'
+                : memcmp(at, (const char *)unsaid + options->offset, options->bytes) != 0) {
+            write_value(options, at, value, sizeof value);
+            snprintf(line + used, bytes - used, " %s%s", options->name, value);
+        }
+    }
+}
+
+void case_write(const struct test_case *c, char *line, size_t bytes)
+{
+    const struct check_op *op = check_op_named(c->op);
+    struct test_case unsaid = defaults; /* what the line need not say */
+    unsaid.kv_heads = c->heads;
+    unsaid.value_dim = c->head_dim;
+    unsaid.out_type = c->type;
+    snprintf(line, bytes, "%s", c->op);
+    write_options(shared, c, &unsaid, line, bytes);
+    write_options(op ? op->options : NULL, c, &unsaid, line, bytes);
 }
 
 int64_t case_number(const char *list, int64_t n)

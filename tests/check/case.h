@@ -3,7 +3,7 @@
  *   attention --heads 8 --kv-heads 2 --nq 33 --nk 65 --head-dim 64 --type f16 --causal
  *
  * the op's name, then options named as on the command line.  Test, bench and tuner
- * share this syntax.  '#' begins a comment. */
+ * share this syntax.  A value with spaces stands in single quotes; '#' begins a comment. */
 #ifndef CHECK_CASE_H
 #define CHECK_CASE_H
 
@@ -46,9 +46,11 @@ struct test_case {
         struct embed_case embed;
         struct softmax_case softmax;
         struct topk_case topk;
+        struct cache_case cache;
     } own;
     uint64_t seed;
-    char kernel[64]; /* forced variant; "" = every one that fits */
+    char kernel[64];  /* forced variant; "" = every one that fits */
+    char params[160]; /* forced on the kernel: 'KEYS=4 TILE_K=64'; "" = built in or tuned */
 };
 
 /* An option of a case line and the field of struct test_case that takes its value.  What
@@ -70,6 +72,9 @@ struct case_option {
  * NULL.  False with a reason in why. */
 bool case_parse(const char *line, const char *op, struct test_case *out, char *why,
                 size_t why_bytes);
+
+/* The line that case_parse would read so, with its op. */
+void case_write(const struct test_case *c, char *line, size_t bytes);
 
 /* The n-th number of a list such as "3,-1"; the last is repeated. */
 int64_t case_number(const char *list, int64_t n);

@@ -8,8 +8,8 @@
 #include <string.h>
 
 const struct check_op *const check_ops[] = {
-    &check_attention,  &check_project, &check_mha,     &check_norm, &check_rope,
-    &check_activation, &check_embed,   &check_softmax, &check_topk, NULL};
+    &check_attention,  &check_cache, &check_project, &check_mha,  &check_norm, &check_rope,
+    &check_activation, &check_embed, &check_softmax, &check_topk, NULL};
 
 const struct check_op *check_op_named(const char *name)
 {
@@ -104,6 +104,15 @@ void check_random_line(const char *name, uint64_t seed, char *line, size_t bytes
     snprintf(line, bytes, "%s", name);
     if (op) {
         op->random(&rng, line, bytes);
+    }
+}
+
+void check_candidates(const struct check *check, const struct test_case *c, const char *kernel,
+                      clattn_candidate_report *visit, void *user)
+{
+    const struct check_op *op = check_op_named(c->op);
+    if (op && op->candidates) {
+        op->candidates(check, c, kernel, visit, user);
     }
 }
 

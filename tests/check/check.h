@@ -33,10 +33,13 @@ struct check_op {
                               clattn_variant_report *report, void *user);
     /* Adds the words of a random case to a line: any option in any combination. */
     void (*random)(struct rng *rng, char *line, size_t bytes);
+    /* Reports every set of parameters of the kernel; NULL = there are none. */
+    void (*candidates)(const struct check *check, const struct test_case *c, const char *kernel,
+                       clattn_candidate_report *visit, void *user);
 };
 
-extern const struct check_op check_attention, check_project, check_mha, check_norm, check_rope,
-    check_activation, check_embed, check_softmax, check_topk;
+extern const struct check_op check_attention, check_cache, check_project, check_mha, check_norm,
+    check_rope, check_activation, check_embed, check_softmax, check_topk;
 
 /* The ops that have cases, until NULL. */
 extern const struct check_op *const check_ops[];
@@ -55,10 +58,24 @@ void check_run(const struct check *check, const struct test_case *c, const char 
 void check_variants(const struct check *check, const struct test_case *c,
                     void (*visit)(void *user, const char *kernel), void *user);
 
+/* Calls visit with every set of parameters that the kernel can be compiled with for the case. */
+void check_candidates(const struct check *check, const struct test_case *c, const char *kernel,
+                      clattn_candidate_report *visit, void *user);
+
 /* A random case of the op as a line, the same for the same seed. */
 void check_random_line(const char *op, uint64_t seed, char *line, size_t bytes);
 
-/* The case files: "smoke", "ci", "full"; each holds lines.  NULL if there is none of that name. */
+/* Calls visit with a line for each set of parameters of each kernel of the op, on every case of
+ * params.txt; limit > 0: for at most so many sets of a kernel that seed picks, each on one case.
+ * Stops where visit returns false; false then, and without memory. */
+bool check_params_lines(const struct check *check, const char *op, int32_t limit, uint64_t seed,
+                        bool (*visit)(void *user, const char *line), void *user);
+
+/* In how many values two sets of parameters of one kernel differ. */
+int check_params_distance(const char *a, const char *b);
+
+/* The case files: "smoke", "ci", "full", "params", "bench", "tune"; each holds lines.  NULL if
+ * there is none of that name. */
 const char *check_cases(const char *tier);
 
 /* ---- For the ops' own files ------------------------------------------------ */

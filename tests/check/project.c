@@ -41,16 +41,22 @@ static bool expect(struct trial *t)
     return true;
 }
 
-static clattn_status create(const struct trial *t, clattn_context *context, const char *kernel,
-                            clattn_op **op)
+static clattn_project_desc descriptor(const struct test_case *c, const char *kernel)
 {
-    const struct test_case *c = t->c;
     const clattn_project_desc desc = {.in_dim = c->in_dim,
                                       .out_dim = c->out_dim,
                                       .type = c->type,
                                       .out_type = c->out_type,
                                       .bias = c->project_bias,
-                                      .kernel = kernel};
+                                      .kernel = kernel,
+                                      .params = c->params[0] ? c->params : NULL};
+    return desc;
+}
+
+static clattn_status create(const struct trial *t, clattn_context *context, const char *kernel,
+                            clattn_op **op)
+{
+    const clattn_project_desc desc = descriptor(t->c, kernel);
     return clattn_project_create(context, &desc, op);
 }
 
@@ -62,6 +68,13 @@ static clattn_status run(const struct trial *t, const clattn_op *op, cl_command_
 }
 
 static const struct trial_kind trial = {describe, fill, expect, create, run};
+
+static void candidates(const struct check *check, const struct test_case *c, const char *kernel,
+                       clattn_candidate_report *visit, void *user)
+{
+    const clattn_project_desc desc = descriptor(c, kernel);
+    clattn_project_candidates(check->context, &desc, visit, user);
+}
 
 static clattn_status variants(clattn_context *context, const struct test_case *c,
                               clattn_variant_report *report, void *user)
@@ -91,4 +104,5 @@ const struct check_op check_project = {.name = "project",
                                        .options = options,
                                        .trial = &trial,
                                        .variants = variants,
-                                       .random = random_words};
+                                       .random = random_words,
+                                       .candidates = candidates};

@@ -113,6 +113,26 @@ static void attention_with_a_cache(struct attempt *attempt)
     clattn_context_destroy(context);
 }
 
+/* Forced and kept, then used because they are kept. */
+static void attention_with_kept_parameters(struct attempt *attempt)
+{
+    clattn_attention_desc desc = full_desc();
+    desc.kernel = "row";
+    desc.params = "ROWS=4";
+    clattn_context *context = open_context(attempt, true, fixture.directory);
+    if (context) {
+        clattn_op *op = no_op;
+        const clattn_status status = clattn_attention_create(context, &desc, &op);
+        keep(attempt, status, op != no_op);
+        if (status == CLATTN_OK) {
+            keep(attempt, clattn_tune_keep(op), false);
+            clattn_op_destroy(op);
+        }
+        use_attention(attempt, context, "row");
+    }
+    clattn_context_destroy(context);
+}
+
 static void whole_layer(struct attempt *attempt)
 {
     const clattn_mha_desc desc = {
@@ -291,9 +311,10 @@ static void assert_nothing_is_left(const char *call, int n)
 
 static void assert_no_half_written_file(const char *call, int n)
 {
-    const int files = directory_count(fixture.directory, "", NULL);
-    ck_assert_msg(files == directory_count(fixture.directory, ".bin", NULL), "%s %d left a file",
-                  call, n);
+    const int files = directory_count(fixture.directory, "", NULL),
+              programs = directory_count(fixture.directory, ".bin", NULL),
+              tuning = directory_count(fixture.directory, ".txt", NULL);
+    ck_assert_msg(files == programs + tuning, "%s %d left a file", call, n);
 }
 
 static void succeed(void (*scenario)(struct attempt *attempt), const char *call, int n)
@@ -355,6 +376,7 @@ static void fail_every_time(void (*scenario)(struct attempt *attempt), enum faul
     }
     const bool done_without = consequences[fault].done_without ||
                               scenario == attention_with_a_cache ||
+                              scenario == attention_with_kept_parameters ||
                               scenario == projection_that_packs_the_weight; /* another kernel steps
                                                                                in */
     ck_assert_msg(n == 1 || seen || done_without, "no failure of %s came to light", call);
@@ -383,6 +405,12 @@ START_TEST(attention_into_an_empty_cache_works_or_names_what_failed)
 {
     cache_is_emptied = true;
     fail_every_time(attention_with_a_cache, (enum fault)_i);
+}
+END_TEST
+
+START_TEST(parameters_are_kept_or_what_failed_is_named)
+{
+    fail_every_time(attention_with_kept_parameters, (enum fault)_i);
 }
 END_TEST
 
@@ -435,6 +463,7 @@ int main(void)
     tcase_add_loop_test(attention, attention_from_a_cache_works_or_names_what_failed, 0, FAULTS);
     tcase_add_loop_test(attention, attention_into_an_empty_cache_works_or_names_what_failed, 0,
                         FAULTS);
+    tcase_add_loop_test(attention, parameters_are_kept_or_what_failed_is_named, 0, FAULTS);
     tcase_add_test(attention, another_kernel_steps_in_for_one_that_does_not_build);
     TCase *projection = suite_group(suite, "projection", open_projection, close_all);
     tcase_add_loop_test(projection, a_projection_by_clblast_works_or_names_what_failed, 0, FAULTS);

@@ -56,7 +56,7 @@ static bool do_open(peer *p, const request *r, reason *why)
         return false;
     }
     p->open[r->slot] = true;
-    printf("ok\t%s\t%.6f\t%.17g\t%.17g\n", clattn_op_kernel(r->w->op), r->w->create_ms, r->w->flops,
+    printf("ok\t%s\t%.6f\t%.17g\t%.17g\n", workload_kernel(r->w), r->w->create_ms, r->w->flops,
            r->w->bytes);
     return true;
 }

@@ -1,0 +1,296 @@
+/* The search for a kernel's fastest parameters on one case. */
+#include "progress.h"
+#include "tune.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Candidates -------------------------------------------------------------------------- */
+
+typedef struct set {
+    char params[TUNE_PARAMS_BYTES];
+    bool tried, wrong;
+} set;
+
+typedef struct set_list {
+    set *items; /* the one in use first */
+    size_t count;
+    int built_in;
+    bool out_of_memory;
+} set_list;
+
+static void add_set(void *user, const clattn_candidate *candidate)
+{
+    set_list *list = user;
+    set *longer = realloc(list->items, (list->count + 1) * sizeof *longer);
+    if (!longer) {
+        list->out_of_memory = true;
+        return;
+    }
+    list->items = longer;
+    list->built_in = candidate->built_in ? (int)list->count : list->built_in;
+    set *item = &longer[list->count++];
+    *item = (set){.tried = false};
+    snprintf(item->params, sizeof item->params, "%s", candidate->params);
+}
+
+/* ---- Comparing two ------------------------------------------------------------------------ */
+
+enum { ROUNDS_MIN = 3, ROUNDS_MAX = 1000 };
+
+typedef struct duel {
+    double ms[2]; /* best of each */
+} duel;
+
+/* The two take turns, so that both see the same moments of a busy machine.  Ends early where the
+ * second is hopeless: slower by that factor (0 = never).  False after a line. */
+static bool compare(const workload *one, const workload *other, cl_command_queue queue,
+                    double seconds, double hopeless, duel *result)
+{
+    const workload *const both[2] = {one, other};
+    const double end = now_ms() + seconds * 1e3;
+    for (int i = 0; i < 2; i++) { /* memory touched, caches filled */
+        result->ms[i] = workload_time(both[i], queue);
+        if (result->ms[i] < 0) {
+            return false;
+        }
+    }
+    for (int round = 0; round < ROUNDS_MAX && (round < ROUNDS_MIN || now_ms() < end); round++) {
+        for (int i = 0; i < 2; i++) {
+            const double ms = workload_time(both[i], queue);
+            if (ms < 0) {
+                return false;
+            }
+            result->ms[i] = ms < result->ms[i] ? ms : result->ms[i];
+        }
+        if (hopeless > 0 && round + 1 >= ROUNDS_MIN && result->ms[1] > hopeless * result->ms[0]) {
+            break;
+        }
+    }
+    return true;
+}
+
+/* ---- The walk ------------------------------------------------------------------------------ */
+
+typedef struct search {
+    const tune_job *job;
+    tune_row *row;
+    set_list sets;
+    char kernel[64]; /* "attention/wide" */
+    workload first;  /* with the operands that all share */
+    workload best;   /* the fastest so far; its op is NULL before there is one */
+    double started;
+} search;
+
+static bool time_is_up(const search *s) { return now_ms() - s->started > s->job->seconds * 1e3; }
+
+static void tell(const search *s)
+{
+    const tune_job *job = s->job;
+    const double by_time = (now_ms() - s->started) / (job->seconds * 1e3);
+    const double by_sets = (double)s->row->tried / (double)s->sets.count;
+    const double share = by_time > by_sets ? by_time : by_sets;
+    progress_show(job->show, ((double)job->number + share) / (double)job->total,
+                  "%zu/%zu %s: %d of %zu, best %s", job->number, job->total, s->row->kernel,
+                  s->row->tried, s->sets.count, s->row->best);
+}
+
+/* What is wrong with it is told at once; the search goes on without it. */
+static void report_wrong(search *s, const char *line, const struct check_result *result)
+{
+    progress_end(s->job->show);
+    fprintf(stderr, "WRONG %s: %s\n  clattn check --case \"%s\"\n", s->kernel, result->why, line);
+    s->row->wrong++;
+}
+
+/* Whether it is faster than the best so far, twice: on a busy machine a walk that trusts one
+ * comparison drifts away.  False after a line. */
+static bool is_faster(const search *s, const workload *w, bool *faster)
+{
+    static const double seconds[] = {0.15, 0.3};
+    const double margin = 1.01, hopeless = 1.15;
+    *faster = true;
+    for (int i = 0; i < 2 && *faster; i++) {
+        duel d;
+        if (!compare(&s->best, w, s->job->measured->queue, seconds[i], hopeless, &d)) {
+            return false;
+        }
+        *faster = d.ms[0] > margin * d.ms[1];
+    }
+    return true;
+}
+
+/* One more candidate: compiled, verified, timed, and perhaps the new best.  One that is not to be
+ * had or computes wrongly is passed over; false after a line. */
+static bool try_set(search *s, set *candidate)
+{
+    const session *on = s->job->measured;
+    char line[1024];
+    struct check_result result;
+    reason why;
+    workload w;
+    candidate->tried = true;
+    s->row->tried++;
+    if (!workload_twin(&w, &s->first, on, s->kernel, candidate->params, &why)) {
+        return true;
+    }
+    if (!tune_verify(on, &w.c, line, sizeof line, &result)) {
+        report_wrong(s, line, &result);
+        candidate->wrong = true;
+        workload_close(&w);
+        return true;
+    }
+    bool faster = true;
+    const bool done = !s->best.op || is_faster(s, &w, &faster);
+    if (!done || !faster) {
+        workload_close(&w);
+        return done;
+    }
+    workload_close(&s->best);
+    s->best = w;
+    snprintf(s->row->best, sizeof s->row->best, "%s", candidate->params);
+    return true;
+}
+
+/* The nearest to the best so far: first those that differ from it in one value, which is a walk
+ * along one parameter at a time; when it finds no better place, those that differ in two, and so
+ * on, until the time is up. */
+static set *next_set(const search *s)
+{
+    set *nearest = NULL;
+    int least = 0;
+    for (size_t i = 0; i < s->sets.count; i++) {
+        set *candidate = &s->sets.items[i];
+        const int distance = check_params_distance(candidate->params, s->row->best);
+        if (!candidate->tried && (!nearest || distance < least)) {
+            nearest = candidate;
+            least = distance;
+        }
+    }
+    return nearest;
+}
+
+static bool walk(search *s)
+{
+    set *const start[] = {&s->sets.items[0], &s->sets.items[s->sets.built_in]};
+    for (int i = 0; i < 2; i++) { /* the one in use, and the built-in one */
+        if (!start[i]->tried && !try_set(s, start[i])) {
+            return false;
+        }
+    }
+    for (set *next = next_set(s); next && !time_is_up(s); next = next_set(s)) {
+        tell(s);
+        if (!try_set(s, next)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool skip(tune_row *row, const char *why)
+{
+    snprintf(row->skipped, sizeof row->skipped, "%s", why);
+    return true;
+}
+
+/* The best against the built-in one, several times: luck does not come back. */
+static bool confirm(search *s)
+{
+    enum { COMPARISONS = 3 };
+    const double enough = 0.03;
+    tune_row *row = s->row;
+    workload built_in;
+    reason why;
+    if (!workload_twin(&built_in, &s->first, s->job->measured, s->kernel, row->built_in, &why)) {
+        return skip(row, why.text);
+    }
+    bool done = true;
+    for (int i = 0; i < COMPARISONS && done; i++) {
+        duel d = {{0, 0}};
+        done = compare(&built_in, &s->best, s->job->measured->queue, 0.4, 0, &d);
+        const double gain = d.ms[0] / d.ms[1] - 1;
+        row->gain = i == 0 || gain < row->gain ? gain : row->gain;
+        row->built_in_ms = i == 0 || d.ms[0] < row->built_in_ms ? d.ms[0] : row->built_in_ms;
+        row->best_ms = i == 0 || d.ms[1] < row->best_ms ? d.ms[1] : row->best_ms;
+    }
+    workload_close(&built_in);
+    if (strcmp(row->best, row->built_in) == 0) { /* what differed was luck */
+        row->gain = 0;
+        row->best_ms = row->built_in_ms;
+    } else {
+        row->better = done && (row->gain > enough || s->sets.items[s->sets.built_in].wrong);
+    }
+    return done;
+}
+
+/* ---- One case ------------------------------------------------------------------------------ */
+
+static bool list_sets(search *s, reason *why)
+{
+    const workload *w = &s->first;
+    if (!w->kind->candidates) {
+        return refuse(why, "a layer is tuned by cases of its attention and its projections");
+    }
+    snprintf(s->row->kernel, sizeof s->row->kernel, "%s", workload_kernel(w));
+    snprintf(s->kernel, sizeof s->kernel, "%.*s", (int)strcspn(s->row->kernel, " "),
+             s->row->kernel);
+    if (w->kind->candidates(w, s->job->kept->context, s->kernel, add_set, &s->sets) != CLATTN_OK) {
+        return refuse(why, "%s", clattn_error());
+    }
+    s->row->sets = (int)s->sets.count;
+    if (s->sets.out_of_memory) {
+        return refuse(why, "out of memory");
+    }
+    return s->sets.count > 1 || refuse(why, "%s has no other parameters here", s->kernel);
+}
+
+static bool search_sets(search *s)
+{
+    snprintf(s->row->built_in, sizeof s->row->built_in, "%s",
+             s->sets.items[s->sets.built_in].params);
+    tell(s);
+    if (!walk(s)) {
+        return false;
+    }
+    if (!s->best.op) {
+        return skip(s->row, "no set of parameters computes rightly");
+    }
+    return confirm(s);
+}
+
+bool tune_case(const tune_job *job, tune_row *row)
+{
+    search s = {.job = job, .row = row, .started = now_ms()};
+    struct test_case c = *job->c;
+    reason why;
+    c.params[0] = '\0';
+    workload_title(&c, row->title, sizeof row->title);
+    if (!workload_open(&s.first, job->measured, &c, NULL, &why)) {
+        return skip(row, why.text);
+    }
+    const bool done = list_sets(&s, &why) ? search_sets(&s) : skip(row, why.text);
+    free(s.sets.items);
+    workload_close(&s.best);
+    workload_close(&s.first);
+    return done;
+}
+
+bool tune_store(const session *s, const struct test_case *c, const tune_row *row, reason *why)
+{
+    workload w;
+    struct test_case forced = *c;
+    snprintf(forced.kernel, sizeof forced.kernel, "%.*s", (int)strcspn(row->kernel, " "),
+             row->kernel);
+    snprintf(forced.params, sizeof forced.params, "%s", row->better ? row->best : row->built_in);
+    if (!workload_describe(&w, &forced, why)) {
+        return false;
+    }
+    const bool kept = w.kind->create(&w, s->context, forced.kernel) == CLATTN_OK &&
+                      clattn_tune_keep(w.op) == CLATTN_OK;
+    if (!kept) {
+        refuse(why, "%s", clattn_error());
+    }
+    workload_close(&w);
+    return kept;
+}
