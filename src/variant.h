@@ -62,6 +62,8 @@ extern const struct clattn__family clattn__activation_family;
 extern const struct clattn__family clattn__embed_family;
 extern const struct clattn__family clattn__softmax_family;
 extern const struct clattn__family clattn__topk_family;
+extern const struct clattn__family clattn__append_family;
+extern const struct clattn__family clattn__merge_family;
 
 /* Those whose variants have files, until NULL: what is built beforehand and tuned. */
 extern const struct clattn__family *const clattn__families[];

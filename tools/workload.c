@@ -39,6 +39,8 @@ static void fill_normal(const operand *o, void *to, size_t count, struct rng *rn
         const size_t pick = (size_t)(rng_next(rng) % SAMPLES);
         if (o->type == CLATTN_F32) {
             ((float *)to)[n] = s.f32[pick];
+        } else if (o->type == CLATTN_I8) {
+            ((int8_t *)to)[n] = (int8_t)(pick % 255 - 127);
         } else {
             ((uint16_t *)to)[n] = s.bits16[pick];
         }
@@ -62,6 +64,9 @@ static void fill_values(const operand *o, void *to, uint64_t seed)
     }
     for (size_t n = 0; n < count && o->fill == FILL_BELOW; n++) {
         ((int32_t *)to)[n] = (int32_t)rng_below(&rng, o->divide);
+    }
+    for (size_t n = 0; n < count && o->fill == FILL_COUNT; n++) {
+        ((int32_t *)to)[n] = (int32_t)n;
     }
     for (size_t n = 0; n < count && o->fill == FILL_NUMBERS; n++) {
         ((int32_t *)to)[n] = (int32_t)case_number(o->numbers, (int64_t)n);
@@ -272,7 +277,10 @@ double workload_time(const workload *w, cl_command_queue queue)
     return now_ms() - start;
 }
 
-const char *workload_kernel(const workload *w) { return w->kind->kernel(w); }
+const char *workload_kernel(const workload *w)
+{
+    return w->kind->kernel ? w->kind->kernel(w) : clattn_op_kernel(w->op);
+}
 
 /* ---- For people ------------------------------------------------------------------------- */
 

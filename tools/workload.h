@@ -16,7 +16,8 @@ typedef enum operand_fill {
     FILL_MASK,    /* three of four visible */
     FILL_SLOPES,  /* ALiBi's powers of two */
     FILL_NUMBERS, /* from a list in the case, by batch entry */
-    FILL_BELOW    /* whole numbers below divide */
+    FILL_BELOW,   /* whole numbers below divide */
+    FILL_COUNT    /* 0, 1, 2, .. */
 } operand_fill;
 
 typedef struct operand {
@@ -44,7 +45,7 @@ typedef struct workload_kind {
     size_t (*scratch)(const workload *w); /* NULL = none */
     clattn_status (*run)(const workload *w, cl_command_queue queue);
     /* The kernel that run takes, as clattn_op_kernel. */
-    const char *(*kernel)(const workload *w);
+    const char *(*kernel)(const workload *w); /* NULL = as the op says */
     /* As clattn_*_candidates; NULL = what it is made of is tuned by itself. */
     clattn_status (*candidates)(const workload *w, clattn_context *context, const char *kernel,
                                 clattn_candidate_report *report, void *user);

@@ -18,6 +18,7 @@
 #include <clattn/attention.h>
 #include <clattn/base.h>
 #include <clattn/block.h>
+#include <clattn/cache.h>
 #include <clattn/context.h>
 #include <clattn/tune.h>
 

@@ -40,10 +40,7 @@ __kernel void block_rope(ROPE_ARGUMENTS)
             sine = load(TABLE_TYPE, sines, sin_row + pair);
         }
     } else {
-        const float at = position;
-        const float large = load(F32, frequencies, pair), small = load(F32, frequencies, PITCH + pair);
-        const float product = at * large, rest = fma(at, large, -product) + at * small;
-        const float turns = product - rint(product) + rest;
+        const float turns = turns_of(frequencies, pair, position);
         cosine = magnitude * cospi(2.0f * turns);
         sine = magnitude * sinpi(2.0f * turns);
     }

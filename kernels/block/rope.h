@@ -13,6 +13,14 @@
     IN(q), IN(k), OUT(q_out), OUT(k_out), IN(positions), IN(start), IN(cosines), IN(sines), IN(frequencies),      \
         const int rows, const int q_heads, const int k_heads, const int cache_rows, const float magnitude
 
+/* Of pair at position, whole turns taken off. */
+static inline float turns_of(__global const void *frequencies, const int pair, const float position)
+{
+    const float large = load(F32, frequencies, pair), small = load(F32, frequencies, PITCH + pair);
+    const float product = position * large, rest = fma(position, large, -product) + position * small;
+    return product - rint(product) + rest;
+}
+
 static inline long position_of(IN(positions), IN(start), const int b, const int i)
 {
     if (positions) {

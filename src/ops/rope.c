@@ -4,28 +4,9 @@
 
 #include <clattn/block.h>
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { MAX_DIM = 512 };
-
-static clattn_status complete(void *desc)
-{
-    clattn_rope_desc *d = desc;
-    if (d->head_dim < 2 || d->head_dim > MAX_DIM) {
-        return clattn__refuse("rope: head_dim is %d, must be 2..%d", d->head_dim, MAX_DIM);
-    }
-    d->rotary_dim = d->rotary_dim ? d->rotary_dim : d->head_dim;
-    if (d->rotary_dim < 2 || d->rotary_dim > d->head_dim || d->rotary_dim % 2) {
-        return clattn__refuse("rope: rotary_dim is %d, must be even, 2..%d (head_dim)",
-                              d->rotary_dim, d->head_dim);
-    }
-    TRY(clattn__check_float("rope", "type", d->type));
-    TRY(clattn__check_float("rope", "table_type", d->table_type));
-    return clattn__rope_complete_scaling(d);
-}
+static clattn_status complete(void *desc) { return clattn__rope_complete(desc); }
 
 static void specialise(const void *desc, struct clattn__options *options)
 {
@@ -94,24 +75,10 @@ static void describe(const void *desc, const void *args, struct clattn__call *ca
         .extent = {N, pairs, B}};
 }
 
-/* Turns per position, each in two floats, which hold 48 bits of it: all those of the larger parts,
- * then all the smaller ones, both filled up with zeros to whole vectors. */
 static clattn_status frequencies(clattn_context *context, const void *desc, cl_mem *out)
 {
-    enum { VECTOR = 16 }; /* as in kernels/block/rope.h */
-    static const double TURN = 6.28318530717958647693;
     const clattn_rope_desc *d = desc;
-    const int pairs = d->rotary_dim / 2, pitch = (pairs + VECTOR - 1) / VECTOR * VECTOR;
-    float turns[2 * (MAX_DIM / 2 + VECTOR)] = {0};
-    cl_int code;
-    for (int c = 0; c < pairs && !d->tables; c++) {
-        const double exact = clattn__rope_frequency(d, c) / TURN;
-        turns[c] = (float)exact;
-        turns[pitch + c] = (float)(exact - turns[c]);
-    }
-    *out = clCreateBuffer(context->cl, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
-                          (size_t)(2 * pitch) * sizeof *turns, turns, &code);
-    return clattn__opencl(code, "clCreateBuffer");
+    return clattn__rope_frequencies(context, d->tables ? NULL : d, out);
 }
 
 static void usual(void (*visit)(void *user, const void *desc), void *user)

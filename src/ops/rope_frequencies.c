@@ -1,8 +1,9 @@
 /* Sources: Su et al. 2021 (RoPE), Chen et al. 2023 (linear), Peng et al. 2023 (NTK-aware, YaRN),
  * Llama 3.1's model card (Llama-3). */
 #include "rope_frequencies.h"
+#include "simple.h"
 
-#include "../error.h"
+#include "../context_internal.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -10,6 +11,8 @@
 static const double PI = 3.14159265358979323846;
 
 /* ---- Descriptor ------------------------------------------------------------- */
+
+enum { MAX_DIM = 512 };
 
 enum {
     LINEAR = 1 << CLATTN_ROPE_LINEAR,
@@ -74,7 +77,7 @@ static clattn_status check_order(const clattn_rope_desc *d)
     return CLATTN_OK;
 }
 
-clattn_status clattn__rope_complete_scaling(clattn_rope_desc *d)
+static clattn_status complete_scaling(clattn_rope_desc *d)
 {
     if ((unsigned)d->scaling > CLATTN_ROPE_LLAMA3) {
         return clattn__refuse("rope: scaling is %d, must be 0..%d", (int)d->scaling,
@@ -129,7 +132,7 @@ static double llama3(const clattn_rope_desc *d, double f)
     return (1 - fast) * f / d->factor + fast * f;
 }
 
-double clattn__rope_frequency(const clattn_rope_desc *d, int c)
+static double frequency(const clattn_rope_desc *d, int c)
 {
     const double R = d->rotary_dim, f = pow(d->base, -2 * c / R);
     const double divisor = d->divisors ? d->divisors[c] : 1;
@@ -142,4 +145,45 @@ double clattn__rope_frequency(const clattn_rope_desc *d, int c)
     case CLATTN_ROPE_UNSCALED: break;
     }
     return f / divisor;
+}
+
+/* ---- For the ops ------------------------------------------------------------- */
+
+clattn_status clattn__rope_complete(clattn_rope_desc *d)
+{
+    const struct {
+        const char *field;
+        clattn_type type;
+    } types[] = {{"type", d->type}, {"table_type", d->table_type}};
+    if (d->head_dim < 2 || d->head_dim > MAX_DIM) {
+        return clattn__refuse("rope: head_dim is %d, must be 2..%d", d->head_dim, MAX_DIM);
+    }
+    d->rotary_dim = d->rotary_dim ? d->rotary_dim : d->head_dim;
+    if (d->rotary_dim < 2 || d->rotary_dim > d->head_dim || d->rotary_dim % 2) {
+        return clattn__refuse("rope: rotary_dim is %d, must be even, 2..%d (head_dim)",
+                              d->rotary_dim, d->head_dim);
+    }
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        TRY(clattn__check_float("rope", types[i].field, types[i].type));
+    }
+    return complete_scaling(d);
+}
+
+/* Turns per position, each in two floats, which hold 48 bits of it: all those of the larger parts,
+ * then all the smaller ones, both filled up with zeros to whole vectors. */
+clattn_status clattn__rope_frequencies(clattn_context *context, const clattn_rope_desc *d,
+                                       cl_mem *out)
+{
+    enum { VECTOR = 16 }; /* as in kernels/block/rope.h */
+    const int pairs = d ? d->rotary_dim / 2 : 1, pitch = (pairs + VECTOR - 1) / VECTOR * VECTOR;
+    float turns[2 * (MAX_DIM / 2 + VECTOR)] = {0};
+    cl_int code;
+    for (int c = 0; d && c < pairs; c++) {
+        const double exact = frequency(d, c) / (2 * PI);
+        turns[c] = (float)exact;
+        turns[pitch + c] = (float)(exact - turns[c]);
+    }
+    *out = clCreateBuffer(context->cl, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
+                          (size_t)(2 * pitch) * sizeof *turns, turns, &code);
+    return clattn__opencl(code, "clCreateBuffer");
 }

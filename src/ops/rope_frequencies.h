@@ -4,10 +4,12 @@
 
 #include <clattn/block.h>
 
-/* Fills in what zero stands for among the fields from base to divisors, then checks them. */
-clattn_status clattn__rope_complete_scaling(clattn_rope_desc *desc);
+/* Fills in what zero stands for, then checks. */
+clattn_status clattn__rope_complete(clattn_rope_desc *desc);
 
-/* Radians per position of pair c, 0 <= c < rotary_dim / 2; desc is complete. */
-double clattn__rope_frequency(const clattn_rope_desc *desc, int c);
+/* The buffer that kernels turn by (turns_of in kernels/block/rope.h); desc is complete, NULL: a
+ * buffer of zeros. */
+clattn_status clattn__rope_frequencies(clattn_context *context, const clattn_rope_desc *desc,
+                                       cl_mem *out);
 
 #endif /* CLATTN_OPS_ROPE_FREQUENCIES_H */

@@ -46,7 +46,13 @@ struct topk_case {
     bool ties; /* few different values */
 };
 
+struct append_case {
+    bool rope, interleaved, positions;
+    int32_t rotary_dim;
+};
+
 struct cache_case {
+    struct append_case append;
     int32_t page_rows, ring, split_keys; /* ring: its capacity */
     bool packed, apart;                  /* sequences in a row; apart: but their keys are not */
     char q_length[64];                   /* of packed sequences, as kv_length */

@@ -38,8 +38,8 @@ struct check_op {
                        clattn_candidate_report *visit, void *user);
 };
 
-extern const struct check_op check_attention, check_cache, check_project, check_mha, check_norm,
-    check_rope, check_activation, check_embed, check_softmax, check_topk;
+extern const struct check_op check_attention, check_cache, check_append, check_merge, check_project,
+    check_mha, check_norm, check_rope, check_activation, check_embed, check_softmax, check_topk;
 
 /* The ops that have cases, until NULL. */
 extern const struct check_op *const check_ops[];

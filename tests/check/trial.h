@@ -18,6 +18,8 @@ struct trial_operand {
     double tolerance; /* of an output, absolute and relative */
     int64_t below;    /* whole numbers 0 .. below - 1 where bench fills it; 0 = real numbers */
     int64_t read;     /* elements that a run reads, where it is not all of them */
+    const char *list; /* where bench fills it: numbers by batch entry */
+    bool counted;     /* the same: 0, 1, 2, .. */
 };
 
 struct trial {
