@@ -118,7 +118,7 @@ static inline vfloat vector_of(const struct run *run, const int t, const int n, 
     if (!IN_PLACE(columns)) {
         return run->tile[t * VECTORS(columns) + n];
     }
-    if (BLOCK > 1) {
+    if (BLOCK > 1 || SCATTERED) {
         soon(KV_TYPE, run->rows.values, run->next.values + t * run->rows.at.z + n * WIDTH);
     }
     return load_vector(&run->rows, place_of(run, t), n);
