@@ -20,6 +20,7 @@
 #include <clattn/block.h>
 #include <clattn/cache.h>
 #include <clattn/context.h>
+#include <clattn/layer.h>
 #include <clattn/tune.h>
 
 #endif /* CLATTN_H */

@@ -1,0 +1,385 @@
+/* Whole layers against the formulas in double precision, and a layer that is run piece by piece
+ * over a cache against itself. */
+#include "ref/ref.h"
+#include "support/fixture.h"
+#include "support/tensors.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { BATCH = 2, ROWS = 9, MODEL = 24, HIDDEN = 40, HEADS = 4, KV = 2, DIM = 6, CONTEXT = 7 };
+enum { SOURCE = 20 }; /* columns of the context */
+enum { MOST = BATCH * ROWS * HIDDEN };
+
+static unsigned seed;
+
+static clattn_linear linear(int64_t out, int64_t in)
+{
+    clattn_linear l = {.weight = tensor_random(seed++, 1, out, 1, in),
+                       .bias = tensor_random(seed++, 1, 1, 1, out)};
+    return l;
+}
+
+static clattn_norm_weights norm(bool bias)
+{
+    clattn_norm_weights n = {.weight = tensor_random(seed++, 1, 1, 1, MODEL)};
+    if (bias) {
+        n.bias = tensor_random(seed++, 1, 1, 1, MODEL);
+    }
+    return n;
+}
+
+static clattn_attention_weights attention(int64_t source, bool bias)
+{
+    return (clattn_attention_weights){.q = linear(HEADS * DIM, MODEL),
+                                      .k = linear(KV * DIM, source),
+                                      .v = linear(KV * DIM, source),
+                                      .out = linear(MODEL, HEADS * DIM),
+                                      .norm = norm(bias)};
+}
+
+static clattn_layer_desc encoder(void)
+{
+    seed = 1;
+    return (clattn_layer_desc){
+        .model_dim = MODEL,
+        .hidden_dim = HIDDEN,
+        .attention = {.head_dim = DIM, .query_heads = HEADS, .kv_heads = KV},
+        .norm = CLATTN_LAYER_NORM,
+        .activation = CLATTN_GELU,
+        .self_attention = attention(MODEL, true),
+        .ffn = {.up = linear(HIDDEN, MODEL), .down = linear(MODEL, HIDDEN), .norm = norm(true)}};
+}
+
+static clattn_layer_desc decoder(void)
+{
+    clattn_layer_desc desc = encoder();
+    desc.attention.causal = true;
+    desc.norm = CLATTN_RMS_NORM;
+    desc.pre_norm = desc.gated = desc.rotate = true;
+    desc.activation = CLATTN_SILU;
+    desc.ffn.gate = linear(HIDDEN, MODEL);
+    return desc;
+}
+
+static clattn_layer_desc with_cross(clattn_layer_desc desc)
+{
+    desc.cross = true;
+    desc.context_dim = SOURCE;
+    desc.cross_attention = attention(SOURCE, true);
+    return desc;
+}
+
+/* ---- The formulas ------------------------------------------------------------------- */
+
+static double *numbers(const clattn_tensor *tensor)
+{
+    const int64_t count = tensor->mem ? tensor_elements(tensor) : 0;
+    float *values = malloc((size_t)(count + 1) * sizeof *values);
+    double *wide = malloc((size_t)(count + 1) * sizeof *wide);
+    ck_assert(values && wide);
+    if (count) {
+        tensor_read(tensor, values, (size_t)count);
+    }
+    for (int64_t n = 0; n < count; n++) {
+        wide[n] = values[n];
+    }
+    free(values);
+    return wide;
+}
+
+static void project(const clattn_linear *l, int64_t rows, const double *x, double *y)
+{
+    double *weight = numbers(&l->weight), *bias = numbers(&l->bias);
+    ref_project(rows, l->weight.size[3], l->weight.size[1], x, weight, bias, y);
+    free(weight);
+    free(bias);
+}
+
+static void normalise(const clattn_layer_desc *d, const clattn_norm_weights *w, const double *x,
+                      double *y)
+{
+    double *weight = numbers(&w->weight), *bias = numbers(&w->bias);
+    for (int64_t r = 0; r < BATCH * ROWS; r++) {
+        double mean, inverse;
+        ref_norm(MODEL, x + r * MODEL, weight, w->bias.mem ? bias : NULL,
+                 d->norm == CLATTN_LAYER_NORM, 1e-5, y + r * MODEL, &mean, &inverse);
+    }
+    free(weight);
+    free(bias);
+}
+
+static void turn(double *x, int64_t heads)
+{
+    const struct ref_rope rope = {.rotary_dim = DIM, .base = 10000};
+    for (int64_t n = 0; n < BATCH * ROWS * heads; n++) {
+        double cosines[DIM], sines[DIM];
+        ref_rope_angles(&rope, n / heads % ROWS, cosines, sines);
+        ref_rope_turn(DIM, false, cosines, sines, x + n * DIM);
+    }
+}
+
+static void attend(const clattn_layer_desc *d, const clattn_attention_weights *w, const double *x,
+                   const double *source, int64_t n_k, bool cross, double *y)
+{
+    static double q[MOST], k[MOST], v[MOST], out[MOST], lse[MOST];
+    const struct ref_attention a = {.batch = BATCH,
+                                    .n_q = ROWS,
+                                    .n_k = n_k,
+                                    .heads = HEADS,
+                                    .kv_heads = KV,
+                                    .head_dim = DIM,
+                                    .value_dim = DIM,
+                                    .q = q,
+                                    .k = k,
+                                    .v = v,
+                                    .causal = d->attention.causal && !cross,
+                                    .window_left = -1,
+                                    .window_right = -1,
+                                    .scale = 1 / sqrt(DIM)};
+    project(&w->q, BATCH * ROWS, x, q);
+    project(&w->k, BATCH * n_k, source, k);
+    project(&w->v, BATCH * n_k, source, v);
+    if (d->rotate && !cross) {
+        turn(q, HEADS);
+        turn(k, KV);
+    }
+    ref_attention(&a, out, lse, NULL);
+    project(&w->out, BATCH * ROWS, out, y);
+}
+
+static void feed_forward(const clattn_layer_desc *d, const double *x, double *y)
+{
+    static double up[MOST], gate[MOST];
+    const enum ref_activation kind = d->activation == CLATTN_SILU ? REF_SILU : REF_GELU;
+    project(&d->ffn.up, BATCH * ROWS, x, up);
+    if (d->gated) {
+        project(&d->ffn.gate, BATCH * ROWS, x, gate);
+    }
+    for (int n = 0; n < BATCH * ROWS * HIDDEN; n++) {
+        up[n] = d->gated ? ref_activate(kind, gate[n]) * up[n] : ref_activate(kind, up[n]);
+    }
+    project(&d->ffn.down, BATCH * ROWS, up, y);
+}
+
+static void expect(const clattn_layer_desc *d, const double *x, const double *context, double *y)
+{
+    static double stream[MOST], normed[MOST], part[MOST], sum[MOST];
+    const clattn_norm_weights *norms[] = {&d->self_attention.norm, &d->cross_attention.norm,
+                                          &d->ffn.norm};
+    memcpy(stream, x, sizeof(double) * BATCH * ROWS * MODEL);
+    for (int p = 0; p < 3; p++) {
+        if (p == 1 && !d->cross) {
+            continue;
+        }
+        const double *in = stream;
+        if (d->pre_norm) {
+            normalise(d, norms[p], stream, normed);
+            in = normed;
+        }
+        if (p == 0) {
+            attend(d, &d->self_attention, in, in, ROWS, false, part);
+        } else if (p == 1) {
+            attend(d, &d->cross_attention, in, context, CONTEXT, true, part);
+        } else {
+            feed_forward(d, in, part);
+        }
+        for (int n = 0; n < BATCH * ROWS * MODEL; n++) {
+            sum[n] = stream[n] + part[n];
+        }
+        if (d->pre_norm) {
+            memcpy(stream, sum, sizeof stream);
+        } else {
+            normalise(d, norms[p], sum, stream);
+        }
+    }
+    memcpy(y, stream, sizeof(double) * BATCH * ROWS * MODEL);
+}
+
+/* ---- Layers --------------------------------------------------------------------------- */
+
+static void assert_layer(const clattn_layer_desc *desc)
+{
+    static double expected[MOST];
+    static float got[MOST];
+    clattn_op *op = NULL;
+    const clattn_tensor x = tensor_random(100, BATCH, ROWS, 1, MODEL);
+    const clattn_tensor context = tensor_random(101, BATCH, CONTEXT, 1, SOURCE);
+    clattn_layer_args args = {.x = x, .out = tensor_zeros(CLATTN_F32, BATCH, ROWS, 1, MODEL)};
+    if (desc->cross) {
+        args.context = context;
+    }
+    assert_ok(clattn_layer_create(fixture.context, desc, &op));
+    assert_ok(clattn_layer_run(op, fixture.queue, &args, NULL));
+    tensor_read(&args.out, got, MOST);
+    double *in = numbers(&x), *source = numbers(&context);
+    expect(desc, in, source, expected);
+    for (int n = 0; n < BATCH * ROWS * MODEL; n++) {
+        ck_assert_msg(fabs(got[n] - expected[n]) <= 3e-5 * (1 + fabs(expected[n])),
+                      "out[%d] is %g, expected %g", n, got[n], expected[n]);
+    }
+    free(in);
+    free(source);
+    clattn_op_destroy(op);
+}
+
+START_TEST(an_encoder_layer_is_what_the_formulas_say)
+{
+    const clattn_layer_desc desc = encoder();
+    assert_layer(&desc);
+}
+END_TEST
+
+START_TEST(a_decoder_layer_is_what_the_formulas_say)
+{
+    const clattn_layer_desc desc = decoder();
+    assert_layer(&desc);
+}
+END_TEST
+
+START_TEST(cross_attention_stands_between_the_parts)
+{
+    const clattn_layer_desc post = with_cross(encoder()), pre = with_cross(decoder());
+    assert_layer(&post);
+    assert_layer(&pre);
+}
+END_TEST
+
+START_TEST(a_layer_may_work_in_place)
+{
+    const clattn_layer_desc desc = encoder();
+    clattn_op *op = NULL;
+    assert_ok(clattn_layer_create(fixture.context, &desc, &op));
+    clattn_layer_args args = {.x = tensor_random(100, BATCH, ROWS, 1, MODEL),
+                              .out = tensor_zeros(CLATTN_F32, BATCH, ROWS, 1, MODEL)};
+    assert_ok(clattn_layer_run(op, fixture.queue, &args, NULL));
+    const clattn_tensor apart = args.out;
+    args.out = args.x;
+    assert_ok(clattn_layer_run(op, fixture.queue, &args, NULL));
+    assert_same_tensors(&args.out, &apart, 0);
+    clattn_op_destroy(op);
+}
+END_TEST
+
+/* A view of rows first .. first + count. */
+static clattn_tensor rows(clattn_tensor tensor, int64_t first, int64_t count)
+{
+    const int64_t row = tensor.size[2] * tensor.size[3];
+    tensor.offset += first * row;
+    tensor.stride[0] = tensor.size[1] * row;
+    tensor.stride[1] = row;
+    tensor.stride[2] = tensor.size[3];
+    tensor.stride[3] = 1;
+    tensor.size[1] = count;
+    return tensor;
+}
+
+START_TEST(a_cache_changes_nothing)
+{
+    static const int64_t pieces[] = {4, 1, 3, 1};
+    clattn_layer_desc desc = decoder();
+    clattn_op *whole = NULL, *piecewise = NULL;
+    assert_ok(clattn_layer_create(fixture.context, &desc, &whole));
+    desc.cached = true;
+    assert_ok(clattn_layer_create(fixture.context, &desc, &piecewise));
+    const clattn_tensor x = tensor_random(100, BATCH, ROWS, 1, MODEL);
+    const clattn_tensor at_once = tensor_zeros(CLATTN_F32, BATCH, ROWS, 1, MODEL);
+    const clattn_tensor in_pieces = tensor_zeros(CLATTN_F32, BATCH, ROWS, 1, MODEL);
+    const clattn_layer_args all = {.x = x, .out = at_once};
+    assert_ok(clattn_layer_run(whole, fixture.queue, &all, NULL));
+    clattn_layer_args args = {.k_cache = tensor_zeros(CLATTN_F32, BATCH, ROWS + 3, KV, DIM),
+                              .v_cache = tensor_zeros(CLATTN_F32, BATCH, ROWS + 3, KV, DIM),
+                              .used = tensor_zeros(CLATTN_I32, BATCH, 1, 1, 1)};
+    args.attention.kv_length = tensor_zeros(CLATTN_I32, BATCH, 1, 1, 1);
+    int32_t used = 0;
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; used += (int32_t)pieces[i], i++) {
+        const int32_t before[BATCH] = {used, used};
+        const int32_t after[BATCH] = {used + (int32_t)pieces[i], used + (int32_t)pieces[i]};
+        tensor_write(&args.used, before);
+        tensor_write(&args.attention.kv_length, after);
+        args.x = rows(x, used, pieces[i]);
+        args.out = rows(in_pieces, used, pieces[i]);
+        assert_ok(clattn_layer_run(piecewise, fixture.queue, &args, NULL));
+    }
+    ck_assert_int_eq(used, ROWS);
+    assert_same_tensors(&in_pieces, &at_once, 5e-5f);
+    clattn_op_destroy(whole);
+    clattn_op_destroy(piecewise);
+}
+END_TEST
+
+/* ---- Refusals ----------------------------------------------------------------------------- */
+
+static void assert_create_refused(clattn_layer_desc desc, const char *words)
+{
+    clattn_op *op = NULL;
+    assert_fails(clattn_layer_create(fixture.context, &desc, &op), CLATTN_ERR_ARGUMENT, words);
+    ck_assert_ptr_null(op);
+}
+
+START_TEST(descriptors_that_make_no_sense_are_refused)
+{
+    clattn_layer_desc desc = encoder();
+    desc.hidden_dim = 0;
+    assert_create_refused(desc, "layer: hidden_dim is 0");
+    desc = encoder();
+    desc.attention.query_heads = -1;
+    assert_create_refused(desc, "layer: attention.query_heads is -1");
+    desc = encoder();
+    desc.attention.with = CLATTN_WITH_WEIGHTS;
+    assert_create_refused(desc, "asks for weights");
+    desc = encoder();
+    desc.attention.page_rows = 16;
+    assert_create_refused(desc, "page_rows is set, but cached is not");
+}
+END_TEST
+
+START_TEST(weights_that_do_not_fit_are_refused_by_name)
+{
+    clattn_layer_desc desc = encoder();
+    desc.ffn.down = linear(MODEL, HIDDEN + 1);
+    assert_create_refused(desc, "layer: ffn.down");
+    desc = decoder();
+    desc.ffn.gate.weight = (clattn_tensor){0};
+    assert_create_refused(desc, "layer: ffn.gate.weight is absent");
+    desc = with_cross(encoder());
+    desc.cross_attention.k = linear(KV * DIM, MODEL);
+    assert_create_refused(desc, "layer: cross_attention.k");
+}
+END_TEST
+
+START_TEST(operands_that_were_not_announced_are_refused)
+{
+    const clattn_layer_desc desc = encoder();
+    clattn_op *op = NULL;
+    assert_ok(clattn_layer_create(fixture.context, &desc, &op));
+    const clattn_tensor x = tensor_random(100, BATCH, ROWS, 1, MODEL);
+    clattn_layer_args args = {.x = x, .out = x, .context = x};
+    assert_refused(clattn_layer_run(op, fixture.queue, &args, NULL), "args.context is given");
+    args = (clattn_layer_args){.x = x, .out = x, .k_cache = x};
+    assert_refused(clattn_layer_run(op, fixture.queue, &args, NULL), "args.k_cache is given");
+    args = (clattn_layer_args){.x = x, .out = x};
+    args.attention.q = x;
+    assert_refused(clattn_layer_run(op, fixture.queue, &args, NULL), "args.attention.q is given");
+    args = (clattn_layer_args){.x = x};
+    assert_refused(clattn_layer_run(op, fixture.queue, &args, NULL), "args.out");
+    assert_refused(clattn_layer_run(op, fixture.queue, NULL, NULL), "args is NULL");
+    clattn_op_destroy(op);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("layer");
+    TCase *formulas = suite_group(suite, "formulas", fixture_open, fixture_close);
+    tcase_add_test(formulas, an_encoder_layer_is_what_the_formulas_say);
+    tcase_add_test(formulas, a_decoder_layer_is_what_the_formulas_say);
+    tcase_add_test(formulas, cross_attention_stands_between_the_parts);
+    tcase_add_test(formulas, a_layer_may_work_in_place);
+    tcase_add_test(formulas, a_cache_changes_nothing);
+    TCase *refusals = suite_group(suite, "refusals", fixture_open, fixture_close);
+    tcase_add_test(refusals, descriptors_that_make_no_sense_are_refused);
+    tcase_add_test(refusals, weights_that_do_not_fit_are_refused_by_name);
+    tcase_add_test(refusals, operands_that_were_not_announced_are_refused);
+    return suite_run_on_device(suite);
+}
