@@ -12,6 +12,7 @@ struct ref_attention {
     int64_t batch, n_q, n_k, heads, kv_heads, head_dim, value_dim;
     const double *q;          /* [batch][n_q][heads][head_dim] */
     const double *k;          /* [batch][n_k][kv_heads][head_dim] */
+    const double *scores;     /* [batch][n_q][heads][n_k] instead of q.k, or NULL */
     const double *v;          /* [batch][n_k][kv_heads][value_dim] */
     const double *bias;       /* [batch][n_q][heads][n_k] or NULL */
     const double *mask;       /* as bias, nonzero = visible, or NULL */
