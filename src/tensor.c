@@ -177,6 +177,14 @@ clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor 
     return CLATTN_OK;
 }
 
+clattn_status clattn__of_desc(const char *op, clattn_status status)
+{
+    const char *field = strstr(clattn_error(), "args.");
+    return status == CLATTN_ERR_ARGUMENT && field
+               ? clattn__refuse("%s: desc.%s", op, field + strlen("args."))
+               : status;
+}
+
 clattn_status clattn__no_overlap(const char *op, const char *output_name,
                                  const struct clattn__view *output, const char *input_name,
                                  const struct clattn__view *input)

@@ -35,6 +35,9 @@ enum {
 clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor *tensor,
                            struct clattn__view *out);
 
+/* The status of a check of a descriptor's tensor: a refusal of args.X becomes one of desc.X. */
+clattn_status clattn__of_desc(const char *op, clattn_status status);
+
 /* The strides in use: dense ones where all are zero. */
 void clattn__strides(const clattn_tensor *tensor, int64_t stride[4]);
 

@@ -64,6 +64,7 @@ extern const struct clattn__family clattn__softmax_family;
 extern const struct clattn__family clattn__topk_family;
 extern const struct clattn__family clattn__append_family;
 extern const struct clattn__family clattn__merge_family;
+extern const struct clattn__family clattn__additive_family;
 
 /* Those whose variants have files, until NULL: what is built beforehand and tuned. */
 extern const struct clattn__family *const clattn__families[];

@@ -25,7 +25,7 @@ with tempfile.TemporaryDirectory() as directory:
     before.write_text(run(*smoke))
     result = json.loads(before.read_text())
     assert result["ceilings"]["gflops"] > 0 and result["ceilings"]["gbytes_per_s"] > 0
-    assert {row["case"].split()[0] for row in result["rows"]} >= {"attention", "cache", "project", "mha", "norm", "topk"}
+    assert {row["case"].split()[0] for row in result["rows"]} >= {"attention", "cache", "project", "mha", "additive", "luong", "norm", "topk"}
     assert all(row["wall"]["best_ms"] <= row["wall"]["median_ms"] <= 1e6 for row in result["rows"])
     again = json.loads(run(*smoke, "--against", str(before)))
     assert all(row["change"] > 0 for row in again["rows"])

@@ -88,12 +88,14 @@ static void show_progress(const run *r)
                   r->total);
 }
 
-/* A layer is counted apart from the attention kernel it runs with. */
+/* An op made of others is counted apart from the kernel it runs with. */
 static tally *tally_of(run *r, const char *kernel)
 {
     char name[32];
-    snprintf(name, sizeof name, "%s%.*s", strcmp(r->c->op, "mha") ? "" : "mha + ",
-             (int)strcspn(kernel, " "), kernel);
+    const char *op = !strcmp(r->c->op, "mha")     ? "mha + "
+                     : !strcmp(r->c->op, "luong") ? "luong + "
+                                                  : "";
+    snprintf(name, sizeof name, "%s%.*s", op, (int)strcspn(kernel, " "), kernel);
     for (int i = 0; i < MAX_TALLIES; i++) {
         tally *t = &r->tallies[i];
         if (!t->kernel[0])

@@ -31,16 +31,20 @@ static const clattn_attention_desc attention_f16 = {
 static const clattn_project_desc project_f32 = {
     .in_dim = 512, .out_dim = 512, .type = CLATTN_F32, .out_type = CLATTN_F32};
 
+static const clattn_classic_desc additive_f32 = {.attention = {.head_dim = 64, .query_heads = 8}};
+
 typedef struct question {
     const char *name;
     const clattn_attention_desc *attention; /* or */
-    const clattn_project_desc *project;
+    const clattn_project_desc *project;     /* or */
+    const clattn_classic_desc *classic;
 } question;
 
 static const question questions[] = {
-    {"attention, f32, head size 64", &attention_f32, NULL},
-    {"attention, f16, head size 64, causal", &attention_f16, NULL},
-    {"project, f32, 512 to 512", NULL, &project_f32},
+    {"attention, f32, head size 64", .attention = &attention_f32},
+    {"attention, f16, head size 64, causal", .attention = &attention_f16},
+    {"project, f32, 512 to 512", .project = &project_f32},
+    {"additive, f32, hidden size 64", .classic = &additive_f32},
 };
 enum { QUESTIONS = sizeof questions / sizeof questions[0] };
 
@@ -48,7 +52,8 @@ static clattn_status ask(const question *q, clattn_context *context, clattn_vari
                          void *user)
 {
     return q->attention ? clattn_attention_variants(context, q->attention, report, user)
-                        : clattn_project_variants(context, q->project, report, user);
+           : q->project ? clattn_project_variants(context, q->project, report, user)
+                        : clattn_classic_variants(context, q->classic, report, user);
 }
 
 typedef struct parameters {
@@ -73,10 +78,14 @@ static parameters parameters_of(const question *q, clattn_context *context, cons
         clattn_attention_desc desc = *q->attention;
         desc.kernel = kernel;
         clattn_attention_candidates(context, &desc, take_first, &p);
-    } else {
+    } else if (q->project) {
         clattn_project_desc desc = *q->project;
         desc.kernel = kernel;
         clattn_project_candidates(context, &desc, take_first, &p);
+    } else {
+        clattn_classic_desc desc = *q->classic;
+        desc.attention.kernel = kernel;
+        clattn_classic_candidates(context, &desc, take_first, &p);
     }
     return p;
 }

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const workload_kind *const kinds[] = {&attention_kind, &project_kind, &mha_kind};
+static const workload_kind *const kinds[] = {&attention_kind, &project_kind, &mha_kind,
+                                             &additive_kind, &luong_kind};
 
 /* ---- Random numbers --------------------------------------------------------------------- */
 
@@ -326,6 +327,9 @@ void workload_title(const struct test_case *c, char *out, size_t bytes)
     const struct check_op *op = check_op_named(c->op);
     char sizes[80];
     add(&t, "%s", c->op);
+    if (op == &check_luong) {
+        add(&t, " %s", c->own.classic.kind);
+    }
     if (op && op->trial && op != &check_mha) {
         trial_title(op->trial, c, sizes, sizeof sizes);
         add(&t, " %s", sizes);

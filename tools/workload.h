@@ -8,7 +8,7 @@
 #include "session.h"
 #include "trial.h"
 
-enum { WORKLOAD_OPERANDS = 16 };
+enum { WORKLOAD_OPERANDS = 20 };
 
 typedef enum operand_fill {
     FILL_OUTPUT,  /* not written */
@@ -60,6 +60,7 @@ struct workload {
         clattn_project_args project;
         clattn_mha_args mha;
         struct trial trial; /* of the ops that check describes for us */
+        clattn_classic_args classic;
     } args;
     clattn_op *op;
     cl_mem scratch;
@@ -69,7 +70,8 @@ struct workload {
 };
 
 /* The kinds there are. */
-extern const workload_kind attention_kind, project_kind, mha_kind, trial_workload_kind;
+extern const workload_kind attention_kind, project_kind, mha_kind, additive_kind, luong_kind,
+    trial_workload_kind;
 
 /* kernel: a variant's name instead of the case's own; NULL = that, or the best that fits.  False
  * with the reason if the device has no room or no kernel for it; nothing is left to close then. */

@@ -1,5 +1,5 @@
 /* Attention as a workload: its operands, and what a run costs at least. */
-#include "workload.h"
+#include "workload_attention.h"
 
 #include <string.h>
 
@@ -94,8 +94,7 @@ static span visible(const struct test_case *c, int64_t b, int64_t i)
     return s;
 }
 
-/* Two products, each a multiplication and an addition per pair and column. */
-double attention_flops(const struct test_case *c)
+double attention_pairs(const struct test_case *c)
 {
     double pairs = 0;
     for (int64_t b = 0; b < c->batch; b++) {
@@ -104,7 +103,13 @@ double attention_flops(const struct test_case *c)
             pairs += (double)(s.end - s.first);
         }
     }
-    return 2 * pairs * c->heads * (c->head_dim + c->value_dim);
+    return pairs * c->heads;
+}
+
+/* Two products, each a multiplication and an addition per pair and column. */
+double attention_flops(const struct test_case *c)
+{
+    return 2 * attention_pairs(c) * (c->head_dim + c->value_dim);
 }
 
 /* Rows of k and v that no query sees. */
@@ -120,8 +125,6 @@ static double unread_rows(const struct test_case *c)
 
 /* ---- Kind ------------------------------------------------------------------------------- */
 
-enum { Q, K, V, OUT, BIAS, MASK, ALIBI, SINKS, KV_LENGTH, OFFSET, LSE, WEIGHTS };
-
 static int64_t axis(const char *axes, char letter, int64_t n)
 {
     return strchr(axes, letter) ? n : 1;
@@ -134,12 +137,11 @@ static operand broadcast(const char *name, const char *axes, operand_fill fill, 
                       axis(axes, 'n', c->n_q), axis(axes, 'h', c->heads), c->n_k);
 }
 
-static bool describe(workload *w, reason *why)
+void operands_of_attention(const struct test_case *c, operand operands[ATTENTION_OPERANDS])
 {
-    const struct test_case *c = &w->c;
     const int64_t B = c->batch, N = c->n_q, M = c->n_k, H = c->heads, G = c->kv_heads;
     const clattn_type t = c->type;
-    const operand operands[] = {
+    const operand made[ATTENTION_OPERANDS] = {
         [Q] = operand_of("q", true, FILL_NORMAL, t, B, N, H, c->head_dim),
         [K] = operand_of("k", true, FILL_NORMAL, t, B, M, G, c->head_dim),
         [V] = operand_of("v", true, FILL_NORMAL, t, B, M, G, c->value_dim),
@@ -155,10 +157,32 @@ static bool describe(workload *w, reason *why)
         [WEIGHTS] =
             operand_of("weights", c->weights[0] != '\0', FILL_OUTPUT, CLATTN_F32, B, N, H, M),
     };
+    memcpy(operands, made, sizeof made);
+}
+
+clattn_attention_args args_of_attention(const operand o[ATTENTION_OPERANDS])
+{
+    return (clattn_attention_args){.q = o[Q].view,
+                                   .k = o[K].view,
+                                   .v = o[V].view,
+                                   .out = o[OUT].view,
+                                   .bias = o[BIAS].view,
+                                   .mask = o[MASK].view,
+                                   .alibi = o[ALIBI].view,
+                                   .sinks = o[SINKS].view,
+                                   .kv_length = o[KV_LENGTH].view,
+                                   .offset = o[OFFSET].view,
+                                   .lse = o[LSE].view,
+                                   .weights = o[WEIGHTS].view};
+}
+
+static bool describe(workload *w, reason *why)
+{
+    const struct test_case *c = &w->c;
     clattn_attention_desc desc;
-    memcpy(w->operands, operands, sizeof operands);
+    operands_of_attention(c, w->operands);
     w->flops = attention_flops(c);
-    w->bytes = -unread_rows(c) * (double)G * (c->head_dim + c->value_dim) *
+    w->bytes = -unread_rows(c) * (double)c->kv_heads * (c->head_dim + c->value_dim) *
                (double)clattn_type_size(c->type);
     return attention_desc_of(c, NULL, &desc, why);
 }
@@ -173,20 +197,8 @@ static clattn_status create(workload *w, clattn_context *context, const char *ke
 
 static void bind(workload *w)
 {
-    const operand *o = w->operands;
-    w->args.attention = (clattn_attention_args){.q = o[Q].view,
-                                                .k = o[K].view,
-                                                .v = o[V].view,
-                                                .out = o[OUT].view,
-                                                .bias = o[BIAS].view,
-                                                .mask = o[MASK].view,
-                                                .alibi = o[ALIBI].view,
-                                                .sinks = o[SINKS].view,
-                                                .kv_length = o[KV_LENGTH].view,
-                                                .offset = o[OFFSET].view,
-                                                .lse = o[LSE].view,
-                                                .weights = o[WEIGHTS].view,
-                                                .scratch = w->scratch};
+    w->args.attention = args_of_attention(w->operands);
+    w->args.attention.scratch = w->scratch;
 }
 
 static size_t scratch(const workload *w)

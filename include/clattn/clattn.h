@@ -19,6 +19,7 @@
 #include <clattn/base.h>
 #include <clattn/block.h>
 #include <clattn/cache.h>
+#include <clattn/classic.h>
 #include <clattn/context.h>
 #include <clattn/layer.h>
 #include <clattn/tune.h>

@@ -13,6 +13,7 @@
 
 #include <clattn/attention.h>
 #include <clattn/block.h>
+#include <clattn/classic.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,6 +36,8 @@ clattn_status clattn_attention_candidates(clattn_context *context,
                                           const clattn_attention_desc *desc,
                                           clattn_candidate_report *report, void *user);
 clattn_status clattn_project_candidates(clattn_context *context, const clattn_project_desc *desc,
+                                        clattn_candidate_report *report, void *user);
+clattn_status clattn_classic_candidates(clattn_context *context, const clattn_classic_desc *desc,
                                         clattn_candidate_report *report, void *user);
 
 /* Keeps an op's clattn_op_params: ops of its kind made in its context from now on use them, and,

@@ -4,19 +4,19 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_HEAD_DIM = 512, MAX_HEADS = INT32_MAX / 2, MAX_PAGE_ROWS = 1 << 16, ALL_WITH = 15 };
+enum { MAX_HEADS = INT32_MAX / 2, MAX_PAGE_ROWS = 1 << 16, ALL_WITH = 15 };
 
 /* ---- Descriptor ------------------------------------------------------------ */
 
-static clattn_status check_shape(const clattn_attention_desc *d)
+static clattn_status check_shape(const clattn_attention_desc *d, int32_t most_columns)
 {
-    if (d->head_dim < 1 || d->head_dim > MAX_HEAD_DIM) {
+    if (d->head_dim < 1 || d->head_dim > most_columns) {
         return clattn__refuse("attention: head_dim is %d, must be 1..%d", d->head_dim,
-                              MAX_HEAD_DIM);
+                              most_columns);
     }
-    if (d->value_dim < 1 || d->value_dim > MAX_HEAD_DIM) {
+    if (d->value_dim < 1 || d->value_dim > most_columns) {
         return clattn__refuse("attention: value_dim is %d, must be 1..%d", d->value_dim,
-                              MAX_HEAD_DIM);
+                              most_columns);
     }
     if (d->query_heads < 1 || d->query_heads > MAX_HEADS) {
         return clattn__refuse("attention: query_heads is %d, must be at least 1", d->query_heads);
@@ -91,7 +91,7 @@ static clattn_status check_cache(const clattn_attention_desc *d)
 }
 
 /* Fills in what zero stands for, then checks. */
-clattn_status clattn__attention_complete(const clattn_attention_desc *desc,
+clattn_status clattn__attention_complete(const clattn_attention_desc *desc, int32_t most_columns,
                                          clattn_attention_desc *d)
 {
     if (!desc) {
@@ -100,7 +100,7 @@ clattn_status clattn__attention_complete(const clattn_attention_desc *desc,
     *d = *desc;
     d->value_dim = d->value_dim ? d->value_dim : d->head_dim;
     d->kv_heads = d->kv_heads ? d->kv_heads : d->query_heads;
-    TRY(check_shape(d));
+    TRY(check_shape(d, most_columns));
     d->kv_type = d->kv_type == CLATTN_F32 ? d->type : d->kv_type;
     TRY(check_choices(d));
     TRY(check_cache(d));
@@ -118,7 +118,7 @@ clattn_status clattn_attention_create(clattn_context *context, const clattn_atte
     if (!context || !out) {
         return clattn__refuse("attention: %s is NULL", context ? "out" : "context");
     }
-    TRY(clattn__attention_complete(desc, &full));
+    TRY(clattn__attention_complete(desc, CLATTN__MAX_HEAD_DIM, &full));
     return clattn__op_create(context, &clattn__attention_family, &full, full.kernel, full.params,
                              out);
 }
@@ -130,7 +130,7 @@ clattn_status clattn_attention_variants(clattn_context *context, const clattn_at
     if (!context || !report) {
         return clattn__refuse("attention: %s is NULL", context ? "report" : "context");
     }
-    TRY(clattn__attention_complete(desc, &full));
+    TRY(clattn__attention_complete(desc, CLATTN__MAX_HEAD_DIM, &full));
     clattn__report_variants(context, &clattn__attention_family, &full, report, user);
     return CLATTN_OK;
 }
@@ -143,7 +143,7 @@ clattn_status clattn_attention_candidates(clattn_context *context,
     if (!context || !report) {
         return clattn__refuse("attention: %s is NULL", context ? "report" : "context");
     }
-    TRY(clattn__attention_complete(desc, &full));
+    TRY(clattn__attention_complete(desc, CLATTN__MAX_HEAD_DIM, &full));
     return clattn__report_candidates(context, &clattn__attention_family, &full, full.kernel, report,
                                      user);
 }
@@ -320,7 +320,7 @@ clattn_status clattn_attention_run(const clattn_op *base, cl_command_queue queue
     const struct attention_op *op = (const struct attention_op *)base;
     struct attention_problem p = {0};
     cl_mem scratch, taken;
-    TRY(clattn__attention_problem(&op->desc, args, &p));
+    TRY(clattn__attention_problem(&op->desc, op->desc.type, op->desc.kv_type, args, &p));
     const struct plan plan = make_plan(op, &p, args->lse.mem);
     TRY(clattn__scratch(base->context, "attention", args->scratch, scratch_bytes(&plan), &scratch,
                         &taken));

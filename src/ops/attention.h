@@ -9,6 +9,9 @@
 /* A call with at most this many queries takes the variant for few rows, if there is one. */
 enum { CLATTN__FEW_QUERIES = 16 };
 
+/* Most columns of a head. */
+enum { CLATTN__MAX_HEAD_DIM = 512 };
+
 struct attention_op {
     clattn_op base;                            /* its kernel serves any number of queries */
     clattn_attention_desc desc;                /* with every default filled in */
@@ -35,16 +38,31 @@ struct attention_problem {
 /* attention_variants.c: the registry rows, until a name is NULL */
 extern const struct clattn__variant clattn__attention_variants[];
 
+/* Of kernels that have a query per work-item: ROWS of them, the first parameter, in a group. */
+bool clattn__rows_fit(const clattn_device_facts *facts, const void *desc, const int *params,
+                      char reason[CLATTN__REASON_BYTES]);
+void clattn__rows_adapt(const clattn_device_facts *facts, const void *desc, int *params);
+void clattn__rows_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                           size_t local[3]);
+
 /* attention.c: fills in what zero stands for, then checks */
-clattn_status clattn__attention_complete(const clattn_attention_desc *desc,
+clattn_status clattn__attention_complete(const clattn_attention_desc *desc, int32_t most_columns,
                                          clattn_attention_desc *full);
 
-/* attention_args.c: sizes alone, and sizes with operands, checked */
+/* attention_args.c: sizes alone, and sizes with operands, checked; q and k may have types of their
+ * own */
 void clattn__attention_sizes(const clattn_attention_desc *desc, const clattn_attention_args *args,
                              struct attention_problem *problem);
-clattn_status clattn__attention_problem(const clattn_attention_desc *desc,
-                                        const clattn_attention_args *args,
+clattn_status clattn__attention_problem(const clattn_attention_desc *desc, clattn_type q_type,
+                                        clattn_type k_type, const clattn_attention_args *args,
                                         struct attention_problem *problem);
+
+/* attention_build.c: what every attention kernel is compiled for, and that for people */
+struct clattn__options clattn__attention_options(const struct clattn__variant *variant,
+                                                 const int *params,
+                                                 const clattn_attention_desc *desc);
+void clattn__attention_label(const struct clattn__variant *variant,
+                             const clattn_attention_desc *desc, char text[CLATTN__LABEL_BYTES]);
 
 /* attention_build.c: the order of ATTENTION_ARGUMENTS in kernels/attention/arguments.h */
 struct clattn__binding clattn__attention_bind(cl_kernel kernel, const clattn_attention_desc *desc,

@@ -85,8 +85,8 @@ static clattn_status check_announced(const clattn_attention_desc *d,
 /* Packed rows are of one batch entry, whichever sequence asks. */
 static void join_batch(struct clattn__view *view) { view->at[1] = 0; }
 
-clattn_status clattn__attention_problem(const clattn_attention_desc *d,
-                                        const clattn_attention_args *args,
+clattn_status clattn__attention_problem(const clattn_attention_desc *d, clattn_type q_type,
+                                        clattn_type k_type, const clattn_attention_args *args,
                                         struct attention_problem *p)
 {
     TRY(check_announced(d, args));
@@ -112,8 +112,8 @@ clattn_status clattn__attention_problem(const clattn_attention_desc *d,
         unsigned repeat, types;
         bool output, optional;
     } operands[] = {
-        {"q", &args->q, &p->q, {Bq, Nq, H, D}, 0, 1u << d->type, false, false},
-        {"k", &args->k, &p->k, {Bk, rows, G, D}, 0, 1u << d->kv_type, false, false},
+        {"q", &args->q, &p->q, {Bq, Nq, H, D}, 0, 1u << q_type, false, false},
+        {"k", &args->k, &p->k, {Bk, rows, G, D}, 0, 1u << k_type, false, false},
         {"v", &args->v, &p->v, {Bk, rows, G, Dv}, 0, 1u << d->kv_type, false, false},
         {"out", &args->out, &p->out, {Bq, Nq, H, Dv}, 0, 1u << d->out_type, true, false},
         {"bias",

@@ -59,10 +59,9 @@ struct clattn__binding clattn__attention_bind_merge(cl_kernel kernel,
 
 /* ---- Building --------------------------------------------------------------- */
 
-static void label(const struct clattn__variant *variant, const void *desc,
-                  char text[CLATTN__LABEL_BYTES])
+void clattn__attention_label(const struct clattn__variant *variant, const clattn_attention_desc *d,
+                             char text[CLATTN__LABEL_BYTES])
 {
-    const clattn_attention_desc *d = desc;
     char value_dim[16] = "", out_type[16] = "", group[16] = "", kv_type[16] = "", pages[24] = "";
     if (d->value_dim != d->head_dim) {
         snprintf(value_dim, sizeof value_dim, "/%d", d->value_dim);
@@ -87,8 +86,14 @@ static void label(const struct clattn__variant *variant, const void *desc,
              d->with & CLATTN_WITH_ALIBI ? " alibi" : "");
 }
 
-static struct clattn__options options_of(const struct clattn__variant *variant, const int *params,
-                                         const clattn_attention_desc *d)
+static void label(const struct clattn__variant *variant, const void *desc,
+                  char text[CLATTN__LABEL_BYTES])
+{
+    clattn__attention_label(variant, desc, text);
+}
+
+struct clattn__options clattn__attention_options(const struct clattn__variant *variant,
+                                                 const int *params, const clattn_attention_desc *d)
 {
     struct clattn__options options = clattn__options_begin();
     const struct {
@@ -137,7 +142,7 @@ static clattn_status build_variant(struct attention_op *op, const struct clattn_
 {
     const int64_t one[3] = {1, 1, 1};
     size_t global[3], local[3];
-    const struct clattn__options options = options_of(variant, params, &op->desc);
+    const struct clattn__options options = clattn__attention_options(variant, params, &op->desc);
     variant->geometry(params, one, global, local);
     TRY(clattn__build_kernel(op->base.context, variant->name, &options, out));
     return start_kernel(
@@ -149,7 +154,7 @@ static clattn_status build_merge(struct attention_op *op, const struct clattn__v
                                  const int *params)
 {
     const size_t single[3] = {1, 1, 1};
-    const struct clattn__options options = options_of(variant, params, &op->desc);
+    const struct clattn__options options = clattn__attention_options(variant, params, &op->desc);
     TRY(clattn__build_kernel_in(op->base.context, variant->name, "attention/merge", &options,
                                 &op->merge));
     return start_kernel(op, op->merge, clattn__attention_bind_merge, single);
@@ -158,7 +163,8 @@ static clattn_status build_merge(struct attention_op *op, const struct clattn__v
 static clattn_status build_weights(struct attention_op *op)
 {
     const size_t single[3] = {1, 1, 1};
-    struct clattn__options options = options_of(op->base.variant, op->base.params, &op->desc);
+    struct clattn__options options =
+        clattn__attention_options(op->base.variant, op->base.params, &op->desc);
     clattn__option(&options, "QUERY_HEADS", op->desc.query_heads);
     clattn__option(&options, "STAGE", op->desc.weights_stage);
     TRY(clattn__build_kernel(op->base.context, "attention/weights", &options, &op->weights));
@@ -221,7 +227,7 @@ static void usual(void (*visit)(void *user, const void *desc), void *user)
                                                     .out_type = types[t],
                                                     .causal = causal};
                 clattn_attention_desc full;
-                if (clattn__attention_complete(&desc, &full) == CLATTN_OK) {
+                if (clattn__attention_complete(&desc, CLATTN__MAX_HEAD_DIM, &full) == CLATTN_OK) {
                     visit(user, &full);
                 }
             }

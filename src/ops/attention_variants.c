@@ -9,8 +9,8 @@ static size_t round_up(int64_t n, int multiple)
     return (size_t)((n + multiple - 1) / multiple * multiple);
 }
 
-static bool row_fits(const clattn_device_facts *facts, const void *desc, const int *params,
-                     char reason[CLATTN__REASON_BYTES])
+bool clattn__rows_fit(const clattn_device_facts *facts, const void *desc, const int *params,
+                      char reason[CLATTN__REASON_BYTES])
 {
     (void)desc;
     if (facts->max_work_group < (size_t)params[0]) {
@@ -22,14 +22,14 @@ static bool row_fits(const clattn_device_facts *facts, const void *desc, const i
 }
 
 /* OpenCL promises no more than work-groups of one. */
-static void row_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+void clattn__rows_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
     (void)desc;
     params[0] = facts->max_work_group < (size_t)params[0] ? 1 : params[0];
 }
 
-static void row_geometry(const int *params, const int64_t extent[3], size_t global[3],
-                         size_t local[3])
+void clattn__rows_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                           size_t local[3])
 {
     const int rows = params[0];
     const size_t g[3] = {round_up(extent[0], rows), (size_t)extent[1], (size_t)extent[2]};
@@ -147,9 +147,9 @@ const struct clattn__variant clattn__attention_variants[] = {
                 {"CHUNK", 32, {16, 32, 64}}},
      .geometry = tiled_geometry},
     {.name = "attention/row",
-     .fits = row_fits,
+     .fits = clattn__rows_fit,
      .params = {{"ROWS", 8, {1, 4, 8, 16, 32, 64}}},
-     .adapt = row_adapt,
-     .geometry = row_geometry},
+     .adapt = clattn__rows_adapt,
+     .geometry = clattn__rows_geometry},
     {0},
 };

@@ -122,15 +122,10 @@ static clattn_status check_desc(const clattn_project_desc *d)
     return CLATTN_OK;
 }
 
-/* A view's refusal is of an argument; here the field is the descriptor's. */
 static clattn_status check_weight(const clattn_project_desc *d)
 {
     struct clattn__view view;
-    const clattn_status status = view_weight(d, &view);
-    const char *field = strstr(clattn_error(), "args.");
-    return status == CLATTN_ERR_ARGUMENT && field
-               ? clattn__refuse("project: desc.%s", field + strlen("args."))
-               : status;
+    return clattn__of_desc("project", view_weight(d, &view));
 }
 
 clattn_status clattn_project_create(clattn_context *context, const clattn_project_desc *desc,

@@ -1,5 +1,5 @@
 /* Attention cases. */
-#include "check.h"
+#include "attention.h"
 #include "random.h"
 
 #include "../ref/ref.h"
@@ -8,23 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { Q, K, V, OUT, BIAS, MASK, ALIBI, SINKS, KV_LENGTH, OFFSET, LSE, WEIGHTS, OPERANDS };
-
-struct run {
-    const struct test_case *c;
-    struct buffer operand[OPERANDS];
-    int64_t kv_length[CASE_BATCH_MAX], offset[CASE_BATCH_MAX];
-    bool top_left, explicit_offset;
-    clattn_window window;
-    clattn_stage stage;
-};
-
 /* ---- Inputs ---------------------------------------------------------------- */
 
-static bool read_choices(struct run *run, struct check_result *result)
+bool attention_begin(struct attention_run *run, const struct test_case *c,
+                     struct check_result *result)
 {
-    const struct test_case *c = run->c;
     static const char *const stages[] = {"softmax", "scores", "softcap", "masked"};
+    memset(run, 0, sizeof *run);
+    run->c = c;
+    run->scale = c->scale != 0 ? c->scale : (float)(1 / sqrt(c->head_dim));
     for (int64_t b = 0; b < c->batch; b++) {
         run->kv_length[b] = c->kv_length[0] ? case_number(c->kv_length, b) : c->n_k;
         if (run->kv_length[b] < 0 || run->kv_length[b] > c->n_k) {
@@ -57,7 +49,7 @@ static bool read_choices(struct run *run, struct check_result *result)
     return !c->weights[0];
 }
 
-static bool make_buffers(struct run *run)
+static bool make_buffers(struct attention_run *run, const int64_t q[4], const int64_t k[4])
 {
     const struct test_case *c = run->c;
     const int64_t B = c->batch, N = c->n_q, M = c->n_k, H = c->heads, G = c->kv_heads;
@@ -67,8 +59,8 @@ static bool make_buffers(struct run *run)
         clattn_type type;
         int64_t size[4];
     } specs[OPERANDS] = {
-        [Q] = {true, c->type, {B, N, H, c->head_dim}},
-        [K] = {true, c->type, {B, M, G, c->head_dim}},
+        [Q] = {true, c->type, {q[0], q[1], q[2], q[3]}},
+        [K] = {true, c->type, {k[0], k[1], k[2], k[3]}},
         [V] = {true, c->type, {B, M, G, c->value_dim}},
         [OUT] = {true, c->out_type, {B, N, H, c->value_dim}},
         [BIAS] = {c->bias[0],
@@ -109,7 +101,7 @@ static double bias_value(const struct test_case *c, struct rng *rng)
 }
 
 /* Rows of k and v behind kv_length stay as they are: NaN. */
-static void fill(struct run *run)
+static void fill(struct attention_run *run)
 {
     const struct test_case *c = run->c;
     struct rng rng = {c->seed};
@@ -152,11 +144,21 @@ static void fill(struct run *run)
     if (c->nan && c->n_k > 0) {
         /* Which keys: the seed decides, so that over the cases every place in a tile occurs. */
         const int64_t g = rng_below(&rng, c->kv_heads), b = rng_below(&rng, c->batch);
-        const int64_t in_k[4] = {b, rng_below(&rng, c->n_k), g, rng_below(&rng, c->head_dim)};
+        const int64_t *k = o[K].view.size;
+        const int64_t in_k[4] = {b, rng_below(&rng, c->n_k), g % k[2], rng_below(&rng, k[3])};
         const int64_t in_v[4] = {b, rng_below(&rng, c->n_k), g, rng_below(&rng, c->value_dim)};
         buffer_put(&o[K], in_k, NAN);
         buffer_put(&o[V], in_v, NAN);
     }
+}
+
+bool attention_operands(struct attention_run *run, const int64_t q_size[4], const int64_t k_size[4])
+{
+    const bool made = make_buffers(run, q_size, k_size);
+    if (made) {
+        fill(run);
+    }
+    return made;
 }
 
 /* ---- Reference ------------------------------------------------------------- */
@@ -179,23 +181,21 @@ static double *expand(const struct buffer *b, const int64_t size[4])
     return full;
 }
 
-struct expected {
-    double *out, *lse, *weights;
-};
-
-static bool reference(const struct run *run, struct expected *e)
+bool attention_reference(struct attention_run *run, const double *q, const double *k,
+                         const double *scores)
 {
     const struct test_case *c = run->c;
     const struct buffer *o = run->operand;
     const int64_t rows = (int64_t)c->batch * c->n_q * c->heads;
-    const int64_t scores[4] = {c->batch, c->n_q, c->heads, c->n_k},
+    const int64_t pairs[4] = {c->batch, c->n_q, c->heads, c->n_k},
                   slopes_size[4] = {c->batch, 1, c->heads, 1};
-    double *bias = expand(&o[BIAS], scores), *mask = expand(&o[MASK], scores);
+    double *bias = expand(&o[BIAS], pairs), *mask = expand(&o[MASK], pairs);
     double *slopes = expand(&o[ALIBI], slopes_size);
-    e->out = malloc((size_t)(rows * c->value_dim + 1) * sizeof *e->out);
-    e->lse = malloc((size_t)(rows + 1) * sizeof *e->lse);
-    e->weights = c->weights[0] ? malloc((size_t)(rows * c->n_k + 1) * sizeof *e->weights) : NULL;
-    const bool ok = e->out && e->lse && (!c->weights[0] || e->weights) &&
+    run->out = malloc((size_t)(rows * c->value_dim + 1) * sizeof *run->out);
+    run->lse = malloc((size_t)(rows + 1) * sizeof *run->lse);
+    run->weights =
+        c->weights[0] ? malloc((size_t)(rows * c->n_k + 1) * sizeof *run->weights) : NULL;
+    const bool ok = run->out && run->lse && (!c->weights[0] || run->weights) &&
                     (!o[BIAS].bytes || bias) && (!o[MASK].bytes || mask) &&
                     (!o[ALIBI].bytes || slopes);
     const struct ref_attention a = {
@@ -206,8 +206,9 @@ static bool reference(const struct run *run, struct expected *e)
         .kv_heads = c->kv_heads,
         .head_dim = c->head_dim,
         .value_dim = c->value_dim,
-        .q = o[Q].values,
-        .k = o[K].values,
+        .q = q,
+        .k = k,
+        .scores = scores,
         .v = o[V].values,
         .bias = bias,
         .mask = mask,
@@ -218,12 +219,12 @@ static bool reference(const struct run *run, struct expected *e)
         .causal = c->causal,
         .window_left = run->window.on ? run->window.left : -1,
         .window_right = run->window.on ? run->window.right : -1,
-        .scale = c->scale != 0 ? c->scale : (float)(1 / sqrt(c->head_dim)),
+        .scale = run->scale,
         .softcap = c->softcap,
         .stage = (enum ref_stage)run->stage,
     };
     if (ok) {
-        ref_attention(&a, e->out, e->lse, e->weights);
+        ref_attention(&a, run->out, run->lse, run->weights);
     }
     free(bias);
     free(mask);
@@ -233,7 +234,7 @@ static bool reference(const struct run *run, struct expected *e)
 
 /* ---- Device ---------------------------------------------------------------- */
 
-static clattn_attention_desc describe(const struct run *run, const char *kernel)
+clattn_attention_desc attention_describe(const struct attention_run *run, const char *kernel)
 {
     const struct test_case *c = run->c;
     const clattn_attention_desc desc = {
@@ -260,19 +261,9 @@ static clattn_attention_desc describe(const struct run *run, const char *kernel)
     return desc;
 }
 
-static bool execute(const struct check *check, struct run *run, const char *kernel,
-                    struct check_result *result)
+clattn_attention_args attention_arguments(const struct attention_run *run)
 {
-    struct buffer *o = run->operand;
-    const clattn_attention_desc desc = describe(run, kernel);
-    clattn_op *op = NULL;
-    const clattn_status status = clattn_attention_create(check->context, &desc, &op);
-    if (status != CLATTN_OK) {
-        check_fail(result, "create: %s", clattn_error());
-        result->outcome = status == CLATTN_ERR_UNSUPPORTED ? CHECK_SKIPPED : CHECK_FAILED;
-        return false;
-    }
-    snprintf(result->kernel, sizeof result->kernel, "%s", clattn_op_kernel(op));
+    const struct buffer *o = run->operand;
     const clattn_attention_args args = {
         .q = o[Q].view,
         .k = o[K].view,
@@ -287,21 +278,10 @@ static bool execute(const struct check *check, struct run *run, const char *kern
         .lse = o[LSE].view,
         .weights = o[WEIGHTS].view,
     };
-    bool ok = clattn_attention_run(op, check->queue, &args, NULL) == CLATTN_OK;
-    if (!ok) {
-        check_fail(result, "run: %s", clattn_error());
-    }
-    for (int i = 0; ok && i < OPERANDS; i++) {
-        const bool output = i == OUT || i == LSE || i == WEIGHTS;
-        ok = !output || !o[i].bytes ||
-             check_step(result, buffer_download(&o[i], check->queue) == CL_SUCCESS,
-                        "reading an output");
-    }
-    clattn_op_destroy(op);
-    return ok;
+    return args;
 }
 
-static bool upload(const struct check *check, struct run *run)
+bool attention_upload(const struct check *check, struct attention_run *run)
 {
     for (int i = 0; i < OPERANDS; i++) {
         if (run->operand[i].bytes &&
@@ -312,44 +292,87 @@ static bool upload(const struct check *check, struct run *run)
     return true;
 }
 
-static void run_case(const struct check *check, const struct test_case *c, const char *kernel,
-                     struct check_result *result)
+bool attention_download(const struct check *check, struct attention_run *run,
+                        struct check_result *result)
 {
-    struct run *run = calloc(1, sizeof *run);
-    struct expected e = {0};
-    if (!check_step(result, run != NULL, "memory")) {
-        return;
+    const int outputs[] = {OUT, LSE, WEIGHTS};
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+        struct buffer *b = &run->operand[outputs[i]];
+        if (b->bytes && !check_step(result, buffer_download(b, check->queue) == CL_SUCCESS,
+                                    "reading an output")) {
+            return false;
+        }
     }
-    run->c = c;
-    if (read_choices(run, result) &&
-        check_step(result, make_buffers(run), "memory for the inputs")) {
-        fill(run);
-        const double tolerance = check_tolerance(c->type, c->out_type);
-        const double f32 = check_tolerance(c->type, CLATTN_F32);
-        struct buffer *o = run->operand;
-        (void)(check_step(result, reference(run, &e), "memory for the reference") &&
-               check_step(result, upload(check, run), "making buffers") &&
-               execute(check, run, kernel, result) &&
-               check_compare(result, "out", &o[OUT], e.out, tolerance) &&
-               (!c->lse || check_compare(result, "lse", &o[LSE], e.lse, f32)) &&
-               (!c->weights[0] || check_compare(result, "weights", &o[WEIGHTS], e.weights, f32)));
-    }
+    return true;
+}
+
+void attention_compare(const struct attention_run *run, double tolerance, double f32,
+                       struct check_result *result)
+{
+    const struct test_case *c = run->c;
+    const struct buffer *o = run->operand;
+    (void)(check_compare(result, "out", &o[OUT], run->out, tolerance) &&
+           (!c->lse || check_compare(result, "lse", &o[LSE], run->lse, f32)) &&
+           (!c->weights[0] || check_compare(result, "weights", &o[WEIGHTS], run->weights, f32)));
+}
+
+void attention_end(struct attention_run *run)
+{
     for (int i = 0; i < OPERANDS; i++) {
         buffer_free(&run->operand[i]);
     }
-    free(e.out);
-    free(e.lse);
-    free(e.weights);
-    free(run);
+    free(run->out);
+    free(run->lse);
+    free(run->weights);
+}
+
+static bool execute(const struct check *check, const struct attention_run *run, const char *kernel,
+                    struct check_result *result)
+{
+    const clattn_attention_desc desc = attention_describe(run, kernel);
+    const clattn_attention_args args = attention_arguments(run);
+    clattn_op *op = NULL;
+    const clattn_status status = clattn_attention_create(check->context, &desc, &op);
+    if (status != CLATTN_OK) {
+        check_fail(result, "create: %s", clattn_error());
+        result->outcome = status == CLATTN_ERR_UNSUPPORTED ? CHECK_SKIPPED : CHECK_FAILED;
+        return false;
+    }
+    snprintf(result->kernel, sizeof result->kernel, "%s", clattn_op_kernel(op));
+    const bool ok = clattn_attention_run(op, check->queue, &args, NULL) == CLATTN_OK;
+    if (!ok) {
+        check_fail(result, "run: %s", clattn_error());
+    }
+    clattn_op_destroy(op);
+    return ok;
+}
+
+static void run_case(const struct check *check, const struct test_case *c, const char *kernel,
+                     struct check_result *result)
+{
+    struct attention_run run;
+    const int64_t q_size[4] = {c->batch, c->n_q, c->heads, c->head_dim},
+                  k_size[4] = {c->batch, c->n_k, c->kv_heads, c->head_dim};
+    const struct buffer *o = run.operand;
+    if (attention_begin(&run, c, result) &&
+        check_step(result, attention_operands(&run, q_size, k_size), "memory for the inputs") &&
+        check_step(result, attention_reference(&run, o[Q].values, o[K].values, NULL),
+                   "memory for the reference") &&
+        check_step(result, attention_upload(check, &run), "making buffers") &&
+        execute(check, &run, kernel, result) && attention_download(check, &run, result)) {
+        attention_compare(&run, check_tolerance(c->type, c->out_type),
+                          check_tolerance(c->type, CLATTN_F32), result);
+    }
+    attention_end(&run);
 }
 
 static void candidates(const struct check *check, const struct test_case *c, const char *kernel,
                        clattn_candidate_report *visit, void *user)
 {
     struct check_result unread;
-    struct run run = {.c = c};
-    if (read_choices(&run, &unread)) {
-        const clattn_attention_desc desc = describe(&run, kernel);
+    struct attention_run run;
+    if (attention_begin(&run, c, &unread)) {
+        const clattn_attention_desc desc = attention_describe(&run, kernel);
         clattn_attention_candidates(check->context, &desc, visit, user);
     }
 }

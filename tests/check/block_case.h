@@ -59,4 +59,10 @@ struct cache_case {
     clattn_type kv_type;
 };
 
+struct classic_case {
+    char kind[16];     /* of Luong's scores: dot, general, concat */
+    char projected[4]; /* which of q and k come projected: "q", "k", "qk" */
+    int32_t hidden;    /* columns in which queries and keys meet; 0 = head_dim */
+};
+
 #endif /* CHECK_BLOCK_CASE_H */

@@ -39,7 +39,8 @@ struct check_op {
 };
 
 extern const struct check_op check_attention, check_cache, check_append, check_merge, check_project,
-    check_mha, check_norm, check_rope, check_activation, check_embed, check_softmax, check_topk;
+    check_mha, check_norm, check_rope, check_activation, check_embed, check_softmax, check_topk,
+    check_additive, check_luong;
 
 /* The ops that have cases, until NULL. */
 extern const struct check_op *const check_ops[];
@@ -97,5 +98,10 @@ bool check_step(struct check_result *result, bool ok, const char *what);
 /* clattn_attention_variants of the case's descriptor. */
 clattn_status check_attention_variants(clattn_context *context, const struct test_case *c,
                                        clattn_variant_report *report, void *user);
+
+/* The descriptor of a case of classic attention, whose attention part is given; false if it says
+ * no kind. */
+bool classic_describe(const struct test_case *c, const clattn_attention_desc *attention,
+                      clattn_classic_desc *desc);
 
 #endif /* CHECK_CHECK_H */

@@ -28,20 +28,10 @@ const char *random_layout(struct rng *rng)
 
 bool random_one_of(struct rng *rng, int64_t n) { return rng_below(rng, n) == 0; }
 
-void random_attention(struct rng *rng, char *line, size_t bytes)
+void random_options(struct rng *rng, int n_k, int stages, char *line, size_t bytes)
 {
-    static const int dims[] = {1, 3, 8, 16, 31, 40, 64, 72, 80, 96, 128, 200},
-                     groups[] = {1, 1, 2, 3, 4, 8};
     static const char *const axes[] = {"1", "n", "h", "bn", "bnh", "b", "nh"};
-    static const char *const stages[] = {"scores", "softcap", "masked", "softmax"};
-    const int batch = (int)rng_below(rng, 3) + 1, kv = (int)rng_below(rng, 3) + 1;
-    const int n_q = (int)rng_below(rng, 5) == 0 ? 1 : (int)rng_below(rng, 90) + 1;
-    const int n_k = (int)rng_below(rng, 150) + 1;
-    random_add(line, bytes, " --batch %d --heads %d --kv-heads %d --nq %d --nk %d --head-dim %d",
-               batch, kv * PICK(rng, groups), kv, n_q, n_k, PICK(rng, dims));
-    random_add(line, bytes, " --layout %s --type %s", random_layout(rng), random_type(rng));
-    if (random_one_of(rng, 3))
-        random_add(line, bytes, " --value-dim %d", PICK(rng, dims));
+    static const char *const names[] = {"softmax", "masked", "scores", "softcap"};
     if (random_one_of(rng, 4))
         random_add(line, bytes, " --out-type %s", random_type(rng));
     if (random_one_of(rng, 2))
@@ -72,8 +62,23 @@ void random_attention(struct rng *rng, char *line, size_t bytes)
     if (random_one_of(rng, 2))
         random_add(line, bytes, " --lse");
     if (random_one_of(rng, 5))
-        random_add(line, bytes, " --weights %s", PICK(rng, stages));
+        random_add(line, bytes, " --weights %s", names[rng_below(rng, stages)]);
     if (random_one_of(rng, 6))
         random_add(line, bytes, " --nan");
     random_add(line, bytes, " --seed %d", (int)rng_below(rng, 1000000));
+}
+
+void random_attention(struct rng *rng, char *line, size_t bytes)
+{
+    static const int dims[] = {1, 3, 8, 16, 31, 40, 64, 72, 80, 96, 128, 200},
+                     groups[] = {1, 1, 2, 3, 4, 8};
+    const int batch = (int)rng_below(rng, 3) + 1, kv = (int)rng_below(rng, 3) + 1;
+    const int n_q = (int)rng_below(rng, 5) == 0 ? 1 : (int)rng_below(rng, 90) + 1;
+    const int n_k = (int)rng_below(rng, 150) + 1;
+    random_add(line, bytes, " --batch %d --heads %d --kv-heads %d --nq %d --nk %d --head-dim %d",
+               batch, kv * PICK(rng, groups), kv, n_q, n_k, PICK(rng, dims));
+    random_add(line, bytes, " --layout %s --type %s", random_layout(rng), random_type(rng));
+    if (random_one_of(rng, 3))
+        random_add(line, bytes, " --value-dim %d", PICK(rng, dims));
+    random_options(rng, n_k, 4, line, bytes);
 }

@@ -19,6 +19,10 @@ const char *random_layout(struct rng *rng);
 /* True once in n times. */
 bool random_one_of(struct rng *rng, int64_t n);
 
+/* What may be said of any attention; weights at one of the first stages of softmax, masked, scores,
+ * softcap. */
+void random_options(struct rng *rng, int n_k, int stages, char *line, size_t bytes);
+
 void random_attention(struct rng *rng, char *line, size_t bytes);
 
 #endif /* CHECK_RANDOM_H */

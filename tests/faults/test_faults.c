@@ -16,6 +16,8 @@ enum { FLOATS = BATCH * N_Q * HEADS * (VALUE_DIM + N_K) };
 static clattn_attention_args attention_args;
 static clattn_project_args project_args;
 static clattn_mha_args mha_args;
+static clattn_classic_args classic_args;
+static clattn_tensor classic_wk;
 static clattn_tensor outputs[2];
 static int output_count;
 static float expected[FLOATS];
@@ -155,6 +157,31 @@ static void whole_layer(struct attempt *attempt)
     clattn_context_destroy(context);
 }
 
+/* The queries' weights come with the call, the keys' stay with the op. */
+static void additive_attention(struct attempt *attempt)
+{
+    const clattn_classic_desc desc = {.attention = {.head_dim = HEAD_DIM,
+                                                    .value_dim = VALUE_DIM,
+                                                    .query_heads = 1,
+                                                    .kernel = "additive_row"},
+                                      .query_dim = 4,
+                                      .key_dim = 4,
+                                      .wk = classic_wk};
+    clattn_context *context = open_context(attempt, true, NULL);
+    if (context) {
+        clattn_op *op = no_op;
+        cl_event event = NULL;
+        const clattn_status status = clattn_classic_create(context, &desc, &op);
+        keep(attempt, status, op != no_op);
+        if (status == CLATTN_OK) {
+            const clattn_status ran = clattn_classic_run(op, fixture.queue, &classic_args, &event);
+            finish_run(attempt, ran, event);
+            clattn_op_destroy(op);
+        }
+    }
+    clattn_context_destroy(context);
+}
+
 /* weight: the descriptor's, kept by the op; else the call's. */
 static void use_projection(struct attempt *attempt, const char *kernel, bool constant)
 {
@@ -234,6 +261,22 @@ static void open_layer(void)
         .out = tensor_zeros(CLATTN_F32, BATCH, N_Q, 1, VALUE_DIM),
     };
     outputs[0] = mha_args.out;
+    output_count = 1;
+}
+
+static void open_classic(void)
+{
+    fixture_open();
+    classic_wk = tensor_random(1, 1, HEAD_DIM, 1, 4);
+    classic_args = (clattn_classic_args){
+        .attention = {.q = tensor_random(2, BATCH, N_Q, 1, 4),
+                      .k = tensor_random(3, BATCH, N_K, 1, 4),
+                      .v = tensor_random(4, BATCH, N_K, 1, VALUE_DIM),
+                      .out = tensor_zeros(CLATTN_F32, BATCH, N_Q, 1, VALUE_DIM)},
+        .wq = tensor_random(5, 1, HEAD_DIM, 1, 4),
+        .w = tensor_random(6, 1, 1, 1, HEAD_DIM),
+    };
+    outputs[0] = classic_args.attention.out;
     output_count = 1;
 }
 
@@ -420,6 +463,12 @@ START_TEST(a_whole_layer_works_or_names_what_failed)
 }
 END_TEST
 
+START_TEST(additive_attention_works_or_names_what_failed)
+{
+    fail_every_time(additive_attention, (enum fault)_i);
+}
+END_TEST
+
 START_TEST(a_projection_by_clblast_works_or_names_what_failed)
 {
     fail_every_time(projection_by_clblast, (enum fault)_i);
@@ -471,6 +520,8 @@ int main(void)
                         0, FAULTS);
     tcase_add_loop_test(projection, a_projection_that_packs_the_weight_works_or_names_what_failed,
                         0, FAULTS);
+    TCase *classic = suite_group(suite, "classic", open_classic, close_all);
+    tcase_add_loop_test(classic, additive_attention_works_or_names_what_failed, 0, FAULTS);
     TCase *layer = suite_group(suite, "layer", open_layer, close_all);
     tcase_add_loop_test(layer, a_whole_layer_works_or_names_what_failed, 0, FAULTS);
     return suite_run_on_device(suite);

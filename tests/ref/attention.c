@@ -3,6 +3,18 @@
 #include <math.h>
 #include <stdlib.h>
 
+static double dot(const struct ref_attention *a, int64_t b, int64_t i, int64_t h, int64_t j)
+{
+    const int64_t g = h / (a->heads / a->kv_heads);
+    const double *q = a->q + ((b * a->n_q + i) * a->heads + h) * a->head_dim;
+    const double *k = a->k + ((b * a->n_k + j) * a->kv_heads + g) * a->head_dim;
+    double sum = 0;
+    for (int64_t c = 0; c < a->head_dim; c++) {
+        sum += q[c] * k[c];
+    }
+    return sum;
+}
+
 /* Steps 1 to 6 of the semantics for one query row; s and p hold n_k numbers each. */
 static void row(const struct ref_attention *a, int64_t b, int64_t i, int64_t h, double *s,
                 double *out, double *lse)
@@ -10,7 +22,6 @@ static void row(const struct ref_attention *a, int64_t b, int64_t i, int64_t h, 
     const int64_t g = h / (a->heads / a->kv_heads);
     const int64_t used = a->kv_length ? a->kv_length[b] : a->n_k;
     const int64_t position = i + (a->offset ? a->offset[b] : used - a->n_q);
-    const double *q = a->q + ((b * a->n_q + i) * a->heads + h) * a->head_dim;
     const int64_t row = ((b * a->n_q + i) * a->heads + h) * a->n_k;
     const double sink = a->sinks ? a->sinks[h] : -INFINITY;
 
@@ -20,12 +31,7 @@ static void row(const struct ref_attention *a, int64_t b, int64_t i, int64_t h, 
             s[j] = a->stage == REF_MASKED ? -INFINITY : 0;
             continue;
         }
-        const double *k = a->k + ((b * a->n_k + j) * a->kv_heads + g) * a->head_dim;
-        s[j] = 0;
-        for (int64_t c = 0; c < a->head_dim; c++) {
-            s[j] += q[c] * k[c];
-        }
-        s[j] *= a->scale;
+        s[j] = a->scale * (a->scores ? a->scores[row + j] : dot(a, b, i, h, j));
         if (a->stage == REF_SCORES) {
             continue;
         }
@@ -74,10 +80,7 @@ void ref_attention(const struct ref_attention *a, double *out, double *lse, doub
 {
     struct ref_attention softmax = *a;
     softmax.stage = REF_SOFTMAX;
-    double *s = malloc((size_t)(a->n_k + 1) * sizeof *s);
-    if (!s) {
-        abort(); /* a test without memory has no result */
-    }
+    double *s = ref_array(a->n_k);
     for (int64_t b = 0; b < a->batch; b++) {
         for (int64_t i = 0; i < a->n_q; i++) {
             for (int64_t h = 0; h < a->heads; h++) {

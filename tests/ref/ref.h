@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 enum ref_stage { REF_SOFTMAX, REF_SCORES, REF_SOFTCAP, REF_MASKED }; /* as clattn_stage */
 
@@ -12,6 +13,7 @@ struct ref_attention {
     int64_t batch, n_q, n_k, heads, kv_heads, head_dim, value_dim;
     const double *q;          /* [batch][n_q][heads][head_dim] */
     const double *k;          /* [batch][n_k][kv_heads][head_dim] */
+    const double *scores;     /* [batch][n_q][heads][n_k] instead of q.k, or NULL */
     const double *v;          /* [batch][n_k][kv_heads][value_dim] */
     const double *bias;       /* [batch][n_q][heads][n_k] or NULL */
     const double *mask;       /* as bias, nonzero = visible, or NULL */
@@ -28,6 +30,14 @@ struct ref_attention {
 /* out [batch][n_q][heads][value_dim], lse [batch][n_q][heads], weights [batch][n_q][heads][n_k]
  * at the stage asked for, or NULL. */
 void ref_attention(const struct ref_attention *a, double *out, double *lse, double *weights);
+
+/* Scores of classic attention, [batch][n_q][heads][n_k], for ref_attention to go on from; w is
+ * [heads][head_dim].  Additive (Bahdanau et al. 2014): w . tanh(q_i + k_j) of projected rows.
+ * Concat (Luong et al. 2015): w . tanh(W [q_i; k_j] + bias) of the rows themselves, q being
+ * [batch][n_q][query_dim], k [batch][n_k][key_dim], W [heads][head_dim][query_dim + key_dim]. */
+void ref_additive_scores(const struct ref_attention *a, const double *w, double *scores);
+void ref_concat_scores(const struct ref_attention *a, int64_t query_dim, int64_t key_dim,
+                       const double *weight, const double *bias, const double *w, double *scores);
 
 /* y[r][o] = sum_c x[r][c] weight[o][c] + bias[o]; bias may be NULL. */
 void ref_project(int64_t rows, int64_t in_dim, int64_t out_dim, const double *x,
@@ -67,5 +77,15 @@ void ref_rope_angles(const struct ref_rope *rope, int64_t position, double *cosi
 /* Turns the first rotary_dim columns of one head in place. */
 void ref_rope_turn(int64_t rotary_dim, bool interleaved, const double *cosines, const double *sines,
                    double *x);
+
+/* Memory of so many numbers, for the caller to free. */
+static inline double *ref_array(int64_t count)
+{
+    double *array = malloc((size_t)(count + 1) * sizeof *array);
+    if (!array) {
+        abort(); /* a test without memory has no result */
+    }
+    return array;
+}
 
 #endif /* REF_H */
