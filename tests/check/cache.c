@@ -87,7 +87,9 @@ static bool describe(struct trial *t, struct check_result *result)
         rows = begin_of(c, B, keys_of);
     }
     const clattn_type kv = c->own.cache.kv_type == CLATTN_F32 ? c->type : c->own.cache.kv_type;
-    const bool i8 = kv == CLATTN_I8, lengths = c->kv_length[0] && !keys_packed(c);
+    /* Without lengths whole pages are in use. */
+    const bool part = c->own.cache.page_rows && c->n_k % c->own.cache.page_rows;
+    const bool i8 = kv == CLATTN_I8, lengths = (c->kv_length[0] || part) && !keys_packed(c);
     const double tolerance = check_tolerance(c->type, c->out_type);
     const struct trial_operand spec[] = {
         [Q] = {"q", c->type, {c->own.cache.packed ? 1 : B, q_rows, H, D}},
