@@ -15,8 +15,9 @@ static unsigned seed;
 
 static clattn_linear linear(int64_t out, int64_t in)
 {
-    clattn_linear l = {.weight = tensor_random(seed++, 1, out, 1, in),
-                       .bias = tensor_random(seed++, 1, 1, 1, out)};
+    clattn_linear l = {.weight = tensor_random(seed, 1, out, 1, in),
+                       .bias = tensor_random(seed + 1, 1, 1, 1, out)};
+    seed += 2;
     return l;
 }
 
