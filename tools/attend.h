@@ -4,6 +4,7 @@
  *   attend_inputs.c   arrays from files, in the types the device wants
  *   attend_shapes.c   what their shapes say, and whether they agree
  *   attend_call.c     the same as the library takes it: descriptor and tensors
+ *   attend_cache.c    keys and values through a cache, and rotary positions
  *   attend_run.c      buffers, the operation, its timing, results back in arrays
  *   heatmap.c         weights as a picture
  *
@@ -57,6 +58,9 @@ typedef enum result {
 extern const char *const operand_names[OPERANDS]; /* of the options, without "--" */
 extern const char *const result_names[RESULTS];
 
+/* What keys and values are stored as between --k, --v and attention. */
+typedef enum cache_type { CACHE_OF_INPUT, CACHE_F16, CACHE_BF16, CACHE_I8 } cache_type;
+
 typedef enum attend_type { TYPE_OF_INPUT, TYPE_F32, TYPE_F16, TYPE_BF16 } attend_type;
 
 typedef struct attend_options {
@@ -74,7 +78,11 @@ typedef struct attend_options {
         int32_t value;
     } offset;
     clattn_window window;
-    int weights_stage; /* index in scores, softcap, masked, softmax; -1 = not given */
+    int weights_stage;             /* index in scores, softcap, masked, softmax; -1 = not given */
+    float rope;                    /* base; 0 = no rotation */
+    int32_t rotary_dim, page_rows; /* 0 = all columns; rows in order */
+    bool interleaved;
+    int cache; /* cache_type */
     const char *kernel;
     int32_t repeat; /* 0 = one run without a warm-up */
 } attend_options;

@@ -188,9 +188,10 @@ void call_only_first_batch(call *c, cl_mem weights)
 {
     clattn_attention_args *args = &c->args.attention;
     const int64_t scores[4] = {1, c->inputs->query_heads, c->inputs->n_q, c->inputs->n_k};
-    clattn_tensor *const batched[] = {&args->q,         &args->k,    &args->v,         &args->out,
-                                      &args->bias,      &args->mask, &args->kv_length, &c->args.x,
-                                      &c->args.context, &c->args.out};
+    clattn_tensor *const batched[] = {&args->q,         &args->k,         &args->v,
+                                      &args->out,       &args->bias,      &args->mask,
+                                      &args->kv_length, &c->args.x,       &args->k_scale,
+                                      &args->v_scale,   &c->args.context, &c->args.out};
     for (size_t i = 0; i < sizeof batched / sizeof batched[0]; i++) {
         if (batched[i]->size[0] > 1) {
             batched[i]->size[0] = 1;

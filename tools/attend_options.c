@@ -77,6 +77,23 @@ static const char *parse_softcap(const char *text, void *target)
     return !expected && *(float *)target < 0 ? "a number that is not negative" : expected;
 }
 
+static const char *parse_rope(const char *text, void *target)
+{
+    const char *expected = parse_float(text, target);
+    return !expected && *(float *)target <= 1 ? "a number above 1" : expected;
+}
+
+static const char *parse_cache(const char *text, void *target)
+{
+    static const char *const names[] = {"f16", "bf16", "i8", NULL};
+    int index;
+    if (!read_choice(text, names, &index)) {
+        return "f16, bf16 or i8";
+    }
+    *(int *)target = CACHE_F16 + index;
+    return NULL;
+}
+
 static const char *parse_offset(const char *text, void *target)
 {
     static const char *const names[] = {"bottom-right", "top-left", NULL};
@@ -170,6 +187,17 @@ static const option_row rows[] = {
     INPUT("past-k", IN_PAST_K, "rows put before those of --k"),
     INPUT("past-v", IN_PAST_V, "rows put before those of --v"),
 
+    HEADING("Positions and caches, with --q, --k and --v"),
+    {"rope", "BASE", parse_rope, AT(rope),
+     "rotary positions first (10000 in most models): keys by their number,\n"
+     "queries by their position among them"},
+    {"rotary-dim", "N", parse_count, AT(rotary_dim), "of the first N columns only; even"},
+    {"interleaved", NULL, NULL, AT(interleaved),
+     "pairs of neighbouring columns (GPT-J, GGUF) instead of halves"},
+    {"cache", "TYPE", parse_cache, AT(cache),
+     "keys and values are kept as f16, bf16 or i8 and read from there"},
+    {"page-rows", "N", parse_count, AT(page_rows), "and lie on pages of N rows"},
+
     HEADING("Results (.npy: f4, or f2 where --type is f16)"),
     OUTPUT("out", OUT_OUT, "result, in layout and rank of the input"),
     OUTPUT("lse", OUT_LSE, "f4 [B, Hq, Nq], or [B, Nq, Hq] with --layout bnhd"),
@@ -250,6 +278,17 @@ static int check_together(const attend_options *o)
         if (o->out[present] && !o->in[IN_K]) {
             return wrong_usage("--%s needs --k and --v", result_names[present]);
         }
+    }
+    if ((o->rope > 0 || o->cache != CACHE_OF_INPUT || o->page_rows) && o->in[IN_X]) {
+        return wrong_usage("--%s needs --q, --k and --v", o->rope > 0    ? "rope"
+                                                          : o->page_rows ? "page-rows"
+                                                                         : "cache");
+    }
+    if (o->page_rows && o->out[OUT_HEATMAP]) {
+        return wrong_usage("--page-rows and --heatmap exclude each other");
+    }
+    if ((o->rotary_dim || o->interleaved) && o->rope <= 0) {
+        return wrong_usage("--%s needs --rope", o->rotary_dim ? "rotary-dim" : "interleaved");
     }
     if (o->tokens && !o->out[OUT_HEATMAP]) {
         return wrong_usage("--tokens needs --heatmap");

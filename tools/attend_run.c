@@ -1,3 +1,4 @@
+#include "attend_cache.h"
 #include "attend_call.h"
 #include "message.h"
 
@@ -193,12 +194,15 @@ bool attend_run(const attend_options *options, const attend_inputs *inputs, atte
         return false;
     }
     call c = {.session = &s, .options = options, .inputs = inputs};
+    attend_cache cache = {.count = 0};
     call_describe(&c);
+    attend_cache_describe(&c);
     bool done = create_op(&c) && upload(&c) && make_results(&c, results);
     if (done) {
         call_bind_inputs(&c);
         call_bind_outputs(&c);
-        done = time_runs(&c, &results->ms) && read_results(&c, results);
+        done = (!attend_cache_wanted(options) || attend_cache_fill(&cache, &c)) &&
+               time_runs(&c, &results->ms) && read_results(&c, results);
     }
     if (done) {
         snprintf(results->device, sizeof results->device, "%s", s.facts->name);
@@ -207,6 +211,7 @@ bool attend_run(const attend_options *options, const attend_inputs *inputs, atte
         done = !options->out[OUT_HEATMAP] || run_for_heatmap(&c, results);
     }
     release(&c);
+    attend_cache_free(&cache);
     session_close(&s);
     return done;
 }
