@@ -7,6 +7,8 @@
 #define JOIN(a, b) JOIN_TEXT(a, b)
 #define PRAGMA(text) _Pragma(#text)
 #define UNROLL PRAGMA(unroll)
+/* For functions whose loops are unrolled by an argument: it has to be known by then. */
+#define INLINE static inline __attribute__((always_inline))
 #define UNROLL_BY(n) PRAGMA(unroll n)
 
 typedef JOIN(float, WIDTH) vfloat;
@@ -46,12 +48,19 @@ static inline vfloat load_wide(const int type, __global const void *values, cons
     return *(__global const vfloat_at *)((__global const float *)values + index);
 }
 
+/* A simulator may not know it: -DNO_PREFETCH. */
+#ifdef NO_PREFETCH
+#define PREFETCH(address) (void)(address)
+#else
+#define PREFETCH(address) __builtin_prefetch(address, 0, 1)
+#endif
+
 /* Asks for memory that is read later, into the second cache: asking for the first one holds up
  * what is read now.  Any address will do.  OpenCL's own prefetch does nothing on PoCL. */
 static inline void soon(const int type, __global const void *values, const long index)
 {
     const int bytes = type == F32 ? 4 : type == I8 ? 1 : 2;
-    __builtin_prefetch((__global const void *)((__global const char *)values + index * bytes), 0, 1);
+    PREFETCH((__global const void *)((__global const char *)values + index * bytes));
 }
 
 static inline void store_wide(const int type, __global void *values, const long index, const vfloat value)

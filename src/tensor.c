@@ -5,15 +5,36 @@
 
 static const struct {
     const char *name;
-    size_t bytes;
+    size_t bytes;  /* of an element, or of a block */
+    int64_t block; /* columns */
 } types[] = {
-    [CLATTN_F32] = {"f32", 4}, [CLATTN_F16] = {"f16", 2}, [CLATTN_BF16] = {"bf16", 2},
-    [CLATTN_I32] = {"i32", 4}, [CLATTN_U8] = {"u8", 1},   [CLATTN_I8] = {"i8", 1},
+    [CLATTN_F32] = {"f32", 4, 1},       [CLATTN_F16] = {"f16", 2, 1},
+    [CLATTN_BF16] = {"bf16", 2, 1},     [CLATTN_I32] = {"i32", 4, 1},
+    [CLATTN_U8] = {"u8", 1, 1},         [CLATTN_I8] = {"i8", 1, 1},
+    [CLATTN_Q8_0] = {"q8_0", 34, 32},   [CLATTN_Q4_0] = {"q4_0", 18, 32},
+    [CLATTN_Q4_1] = {"q4_1", 20, 32},   [CLATTN_Q4_K] = {"q4_k", 144, 256},
+    [CLATTN_Q6_K] = {"q6_k", 210, 256},
 };
 
 enum { TYPES = sizeof types / sizeof *types };
 
-size_t clattn_type_size(clattn_type type) { return (unsigned)type < TYPES ? types[type].bytes : 0; }
+size_t clattn_type_size(clattn_type type)
+{
+    return (unsigned)type < TYPES && types[type].block == 1 ? types[type].bytes : 0;
+}
+
+int clattn_type_block(clattn_type type)
+{
+    return (unsigned)type < TYPES ? (int)types[type].block : 1;
+}
+
+size_t clattn_row_bytes(clattn_type type, int64_t columns)
+{
+    if ((unsigned)type >= TYPES || columns < 0 || columns % types[type].block) {
+        return 0;
+    }
+    return (size_t)(columns / types[type].block) * types[type].bytes;
+}
 
 const char *clattn_type_name(clattn_type type)
 {
@@ -138,6 +159,46 @@ static clattn_status check_extent(const struct clattn__want *want, const clattn_
     return CLATTN_OK;
 }
 
+/* Of weights in blocks: bytes, rows one after the other. */
+static clattn_status view_blocks(const struct clattn__want *want, const clattn_tensor *tensor,
+                                 struct clattn__view *out)
+{
+    const int64_t block = types[tensor->type].block, columns = tensor->size[3];
+    const int64_t row = (int64_t)clattn_row_bytes(tensor->type, columns);
+    int64_t stride[4], dense[4], elements;
+    clattn_tensor packed = *tensor;
+    memset(packed.stride, 0, sizeof packed.stride);
+    clattn__strides(tensor, stride);
+    clattn__strides(&packed, dense);
+    if (columns % block) {
+        return clattn__refuse("%s: args.%s.size[3] (column) is %lld, must be whole blocks of %lld",
+                              want->op, want->field, (long long)columns, (long long)block);
+    }
+    if (tensor->offset % block) {
+        return clattn__refuse("%s: args.%s.offset is %lld, must be whole blocks of %lld", want->op,
+                              want->field, (long long)tensor->offset, (long long)block);
+    }
+    if (memcmp(stride, dense, sizeof stride)) {
+        return clattn__refuse("%s: args.%s.stride must be dense: rows of %s follow each other",
+                              want->op, want->field, types[tensor->type].name);
+    }
+    if (!clattn__mul_add(dense[0], tensor->size[0], tensor->offset, &elements)) {
+        return clattn__refuse("%s: args.%s is too large", want->op, want->field);
+    }
+    size_t there = 0;
+    TRY(CL(clGetMemObjectInfo, tensor->mem, CL_MEM_SIZE, sizeof there, &there, NULL));
+    const int64_t bytes = elements / block * (int64_t)types[tensor->type].bytes;
+    if (bytes < 0 || (uint64_t)bytes > there) {
+        return clattn__refuse("%s: args.%s needs a buffer of %lld bytes, it has %zu", want->op,
+                              want->field, (long long)bytes, there);
+    }
+    *out = (struct clattn__view){.mem = tensor->mem, .type = CLATTN_U8};
+    out->at[0] = tensor->offset / block * (int64_t)types[tensor->type].bytes;
+    out->at[2] = row;
+    out->extent = bytes - out->at[0];
+    return CLATTN_OK;
+}
+
 clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor *tensor,
                            struct clattn__view *out)
 {
@@ -149,7 +210,7 @@ clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor 
                    : clattn__refuse("%s: args.%s is required", want->op, want->field);
     }
     if ((unsigned)tensor->type >= TYPES || !(want->types & 1u << tensor->type)) {
-        char list[64] = "";
+        char list[128] = "";
         for (int t = 0; t < TYPES; t++) {
             if (want->types & 1u << t) {
                 snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
@@ -165,6 +226,9 @@ clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor 
     }
     int64_t stride[4];
     TRY(check_sizes(want, tensor));
+    if (types[tensor->type].block > 1) {
+        return view_blocks(want, tensor, out);
+    }
     clattn__strides(tensor, stride);
     TRY(check_strides(want, tensor, stride));
     TRY(check_extent(want, tensor, stride, &out->extent));

@@ -30,7 +30,9 @@ enum {
     CLATTN__HEAD = 4
 };
 
-/* Checks tensor against want: type, sizes, strides, overflow, and that its buffer
+/* Weights in blocks become views of bytes: at is {offset, 0, bytes of a row, 0}, type U8.
+ *
+ * Checks tensor against want: type, sizes, strides, overflow, and that its buffer
  * is large enough.  Names the field in every refusal. */
 clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor *tensor,
                            struct clattn__view *out);
@@ -52,6 +54,8 @@ struct clattn__view clattn__dense_view(cl_mem mem, int64_t offset, const int64_t
 
 /* F32, F16 or BF16 */
 bool clattn__is_float(clattn_type type);
+
+static inline bool clattn__in_blocks(clattn_type type) { return clattn_type_block(type) > 1; }
 
 static inline int64_t clattn__divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

@@ -43,11 +43,23 @@ typedef enum clattn_type {
     CLATTN_BF16, /* the upper half of a binary32 */
     CLATTN_I32,
     CLATTN_U8,
-    CLATTN_I8 /* of caches: scaled */
+    CLATTN_I8, /* of caches: scaled */
+    /* Of weights alone, in blocks as GGUF files store them; a row is whole blocks. */
+    CLATTN_Q8_0, /* 32 columns: 8 bits each and a scale */
+    CLATTN_Q4_0, /* 32: 4 bits and a scale */
+    CLATTN_Q4_1, /* 32: 4 bits, a scale and a least value */
+    CLATTN_Q4_K, /* 256: 4 bits, scales and least values of groups of 32 */
+    CLATTN_Q6_K  /* 256: 6 bits, scales of groups of 16 */
 } clattn_type;
 
-/* Bytes of one element; 0 for a value outside the enum. */
+/* Bytes of one element; 0 for a value outside the enum and for types in blocks. */
 size_t clattn_type_size(clattn_type type);
+
+/* Columns that one block of a row holds: 32 or 256 for types in blocks, else 1. */
+int clattn_type_block(clattn_type type);
+
+/* Bytes of a row; 0 for a value outside the enum, and where columns are not whole blocks. */
+size_t clattn_row_bytes(clattn_type type, int64_t columns);
 
 /* "f32"; never NULL. */
 const char *clattn_type_name(clattn_type type);

@@ -4,7 +4,7 @@
  * row stays in the nearest cache while all rows of x use it.
  *
  * Launch: global {out_dim / WIDTH rounded up, 1, batch}, local {1, 1, 1}.
- * Params: TYPE (of x, weight, bias), OUT_TYPE, WITH_BIAS, WIDTH, ROWS (at most, per pass). */
+ * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, WIDTH, ROWS (at most, per pass). */
 #include "base.h"
 #include "wide.h"
 
@@ -22,15 +22,15 @@ static inline vfloat dot_lanes(__global const void *x, const long x_row, __globa
     for (; c + CHAINS * WIDTH <= in_dim; c += CHAINS * WIDTH) {
         UNROLL
         for (int n = 0; n < CHAINS; n++) {
-            sum[n] = fma(load_wide(TYPE, weight, weight_row + c + n * WIDTH),
+            sum[n] = fma(load_wide(WEIGHT_TYPE, weight, weight_row + c + n * WIDTH),
                          load_wide(TYPE, x, x_row + c + n * WIDTH), sum[n]);
         }
     }
     for (; c + WIDTH <= in_dim; c += WIDTH) {
-        sum[0] = fma(load_wide(TYPE, weight, weight_row + c), load_wide(TYPE, x, x_row + c), sum[0]);
+        sum[0] = fma(load_wide(WEIGHT_TYPE, weight, weight_row + c), load_wide(TYPE, x, x_row + c), sum[0]);
     }
     for (; c < in_dim; c++) {
-        sum[1].s0 = fma(load(TYPE, weight, weight_row + c), load(TYPE, x, x_row + c), sum[1].s0);
+        sum[1].s0 = fma(load(WEIGHT_TYPE, weight, weight_row + c), load(TYPE, x, x_row + c), sum[1].s0);
     }
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }

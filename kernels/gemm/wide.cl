@@ -7,11 +7,14 @@
  * place, narrower rows of x are widened, TILE at a time, and narrower weights once for
  * BLOCK rows.
  *
+ * Weights in blocks (gemm/blocks.h) are not packed: each panel's are widened and turned as they lie.
+ *
  * Launch: global {panels, rows / BLOCK rounded up, batch}, local {1, 1, 1}.
  * Memory: BLOCK * PANEL + TILE * CHUNK floats; CHUNK * PANEL more where weights are widened.
- * Params: TYPE (of x, weight, bias), OUT_TYPE, WITH_BIAS, WIDTH, VECTORS, TILE, CHUNK, BLOCK. */
+ * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, WIDTH, VECTORS, TILE, CHUNK, BLOCK. */
 #include "base.h"
 #include "wide.h"
+#include "gemm/blocks_wide.h"
 
 #define PANEL (VECTORS * WIDTH)
 
@@ -48,7 +51,7 @@ static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUN
         vfloat weight[VECTORS];
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
-            weight[n] = TYPE == F32 ? load_wide(F32, packed, weights + (c * VECTORS + n) * WIDTH)
+            weight[n] = WEIGHT_TYPE == F32 ? load_wide(F32, packed, weights + (c * VECTORS + n) * WIDTH)
                                     : panel[c * VECTORS + n];
         }
         UNROLL
@@ -65,6 +68,33 @@ static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUN
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
             sum[t][n] = part[t][n];
+        }
+    }
+}
+
+/* Weights in blocks are not packed: columns k0 .. k0 + count of a panel's rows, turned. */
+static inline void widen_blocks(vfloat *panel, bytes weights, const int o, const int out_dim, const int in_dim,
+                                const int k0, const int count)
+{
+    const long step = row_bytes(WEIGHT_TYPE, in_dim);
+    for (int n = 0; n < VECTORS; n++) {
+        for (int c = 0; c < count; c += GROUP_COLUMNS) {
+            vfloat value[WIDTH][GROUP_VECTORS], rows[WIDTH];
+            for (int r = 0; r < WIDTH; r++) {
+                bytes row = weights + min(o + n * WIDTH + r, out_dim - 1) * step;
+                group_values(WEIGHT_TYPE, row, (k0 + c) / GROUP_COLUMNS, value[r]);
+            }
+            for (int v = 0; v < GROUP_VECTORS; v++) {
+                UNROLL
+                for (int r = 0; r < WIDTH; r++) {
+                    rows[r] = value[r][v];
+                }
+                transpose(rows);
+                UNROLL
+                for (int r = 0; r < WIDTH; r++) {
+                    panel[(c + v * WIDTH + r) * VECTORS + n] = rows[r];
+                }
+            }
         }
     }
 }
@@ -95,7 +125,7 @@ void gemm_wide(__global const void *x, const long4 x_at, __global const void *pa
     if (count_rows <= 0) {
         return;
     }
-    vfloat sum[BLOCK][VECTORS], panel[TYPE == F32 ? 1 : CHUNK * VECTORS];
+    vfloat sum[BLOCK][VECTORS], panel[WEIGHT_TYPE == F32 ? 1 : CHUNK * VECTORS];
     float tile[TILE * CHUNK], start[PANEL];
     for (int c = 0; c < PANEL; c++) {
         start[c] = WITH_BIAS && c < columns ? load(TYPE, bias, bias_at.x + p * PANEL + c) : 0.0f;
@@ -108,8 +138,11 @@ void gemm_wide(__global const void *x, const long4 x_at, __global const void *pa
     for (int k0 = 0; k0 < in_dim; k0 += CHUNK) {
         const int count = min(CHUNK, in_dim - k0);
         const long weights = packed_at.x + ((long)p * in_dim + k0) * PANEL;
-        for (int n = 0; TYPE != F32 && n < count * VECTORS; n++) {
-            panel[n] = load_wide(TYPE, packed, weights + n * WIDTH);
+        if (WEIGHT_TYPE >= Q8_0) {
+            widen_blocks(panel, (bytes)packed + packed_at.x, p * PANEL, out_dim, in_dim, k0, count);
+        }
+        for (int n = 0; WEIGHT_TYPE != F32 && WEIGHT_TYPE < Q8_0 && n < count * VECTORS; n++) {
+            panel[n] = load_wide(WEIGHT_TYPE, packed, weights + n * WIDTH);
         }
         for (int i = 0; i < count_rows; i += TILE) {
             __global const float *row[TILE];

@@ -12,18 +12,21 @@ static void label(const struct clattn__variant *variant, const void *desc,
                   char text[CLATTN__LABEL_BYTES])
 {
     const clattn_project_desc *d = desc;
-    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s%s %dx%d%s", variant->name,
-             clattn_type_name(d->type), d->type == d->out_type ? "" : ">",
+    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s%s%s%s %dx%d%s", variant->name,
+             clattn_type_name(d->type), d->type == d->weight_type ? "" : "*",
+             d->type == d->weight_type ? "" : clattn_type_name(d->weight_type),
+             d->type == d->out_type ? "" : ">",
              d->type == d->out_type ? "" : clattn_type_name(d->out_type), d->out_dim, d->in_dim,
              d->bias ? " bias" : "");
 }
 
-/* Constant weights are packed once, and packed weights serve few rows too. */
+/* Constant weights are packed once, and packed weights serve few rows too; those in blocks are
+ * not packed. */
 static void build_few(struct project_op *op)
 {
     const struct clattn__variant *variant = clattn__few_rows_variant(
         op->base.context, &clattn__project_family, &op->desc, op->few_params);
-    if (!variant || op->weight.mem) {
+    if (!variant || (op->weight.mem && op->pack)) {
         return;
     }
     const struct project_way *way = clattn__project_way(variant);
@@ -39,9 +42,10 @@ static void build_few(struct project_op *op)
 static clattn_status view_weight(const clattn_project_desc *d, struct clattn__view *view)
 {
     const struct clattn__want want = {
-        "project", "weight", {1, d->out_dim, 1, d->in_dim}, 0, 1u << d->type, false, true};
+        "project", "weight", {1, d->out_dim, 1, d->in_dim}, 0, 1u << d->weight_type, false, true};
     TRY(clattn__view(&want, &d->weight, view));
-    if (view->mem && d->out_dim > 1 && view->at[2] < d->in_dim) {
+    if (view->mem && !clattn__in_blocks(d->weight_type) && d->out_dim > 1 &&
+        view->at[2] < d->in_dim) {
         return clattn__refuse("project: args.weight.stride[1] is %lld, must be at least %d",
                               (long long)view->at[2], d->in_dim);
     }
@@ -84,10 +88,15 @@ static void release(clattn_op *base)
     }
 }
 
+static clattn_status complete(const clattn_project_desc *desc, clattn_project_desc *d);
+
 static void usual(void (*visit)(void *user, const void *desc), void *user)
 {
     const clattn_project_desc desc = {.in_dim = 1024, .out_dim = 1024, .bias = true};
-    visit(user, &desc);
+    clattn_project_desc full;
+    if (complete(&desc, &full) == CLATTN_OK) {
+        visit(user, &full);
+    }
 }
 
 const struct clattn__family clattn__project_family = {
@@ -100,10 +109,15 @@ const struct clattn__family clattn__project_family = {
     .usual = usual,
 };
 
-static clattn_status check_desc(const clattn_project_desc *d)
+/* Fills in what zero stands for, then checks. */
+static clattn_status complete(const clattn_project_desc *desc, clattn_project_desc *d)
 {
-    if (!d) {
+    if (!desc) {
         return clattn__refuse("project: desc is NULL");
+    }
+    *d = *desc;
+    if (d->weight_type == CLATTN_F32) {
+        d->weight_type = d->weight.mem ? d->weight.type : d->type;
     }
     if (d->in_dim < 1 || d->in_dim > MAX_DIM) {
         return clattn__refuse("project: in_dim is %d, must be 1..%d", d->in_dim, MAX_DIM);
@@ -118,6 +132,16 @@ static clattn_status check_desc(const clattn_project_desc *d)
     if (!clattn__is_float(d->out_type)) {
         return clattn__refuse("project: out_type is %s (%d), must be f32, f16 or bf16",
                               clattn_type_name(d->out_type), (int)d->out_type);
+    }
+    if (!clattn__is_float(d->weight_type) && !clattn__in_blocks(d->weight_type)) {
+        return clattn__refuse(
+            "project: weight_type is %s (%d), must be f32, f16, bf16 or in blocks",
+            clattn_type_name(d->weight_type), (int)d->weight_type);
+    }
+    if (d->in_dim % clattn_type_block(d->weight_type)) {
+        return clattn__refuse("project: in_dim is %d, must be whole blocks of %d for %s weights",
+                              d->in_dim, clattn_type_block(d->weight_type),
+                              clattn_type_name(d->weight_type));
     }
     return CLATTN_OK;
 }
@@ -134,9 +158,10 @@ clattn_status clattn_project_create(clattn_context *context, const clattn_projec
     if (!context || !out) {
         return clattn__refuse("project: %s is NULL", context ? "out" : "context");
     }
-    TRY(check_desc(desc));
-    TRY(check_weight(desc));
-    return clattn__op_create(context, &clattn__project_family, desc, desc->kernel, desc->params,
+    clattn_project_desc full;
+    TRY(complete(desc, &full));
+    TRY(check_weight(&full));
+    return clattn__op_create(context, &clattn__project_family, &full, full.kernel, full.params,
                              out);
 }
 
@@ -146,8 +171,9 @@ clattn_status clattn_project_variants(clattn_context *context, const clattn_proj
     if (!context || !report) {
         return clattn__refuse("project: %s is NULL", context ? "report" : "context");
     }
-    TRY(check_desc(desc));
-    clattn__report_variants(context, &clattn__project_family, desc, report, user);
+    clattn_project_desc full;
+    TRY(complete(desc, &full));
+    clattn__report_variants(context, &clattn__project_family, &full, report, user);
     return CLATTN_OK;
 }
 
@@ -157,8 +183,9 @@ clattn_status clattn_project_candidates(clattn_context *context, const clattn_pr
     if (!context || !report) {
         return clattn__refuse("project: %s is NULL", context ? "report" : "context");
     }
-    TRY(check_desc(desc));
-    return clattn__report_candidates(context, &clattn__project_family, desc, desc->kernel, report,
+    clattn_project_desc full;
+    TRY(complete(desc, &full));
+    return clattn__report_candidates(context, &clattn__project_family, &full, full.kernel, report,
                                      user);
 }
 
@@ -211,7 +238,8 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
     }
     const struct clattn__want wx = {"project", "x", {B, N, 1, d->in_dim}, 0, type, false, false};
     const struct clattn__want ww = {
-        "project", "weight", {1, d->out_dim, 1, d->in_dim}, 0, type, false, op->weight.mem};
+        "project", "weight",      {1, d->out_dim, 1, d->in_dim}, 0, 1u << d->weight_type,
+        false,     op->weight.mem};
     const struct clattn__want wb = {"project", "bias",  {1, 1, 1, d->out_dim}, 0, type,
                                     false,     !d->bias};
     const struct clattn__want wy = {"project", "y",  {B, N, 1, d->out_dim}, 0, 1u << d->out_type,
@@ -223,12 +251,13 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
     }
     TRY(clattn__view(&wb, &args->bias, &p->bias));
     TRY(clattn__view(&wy, &y, &p->y));
+    const bool strided = !op->weight.mem && !clattn__in_blocks(d->weight_type);
     const struct {
         const char *field;
         const struct clattn__view *view;
         int64_t rows, columns;
     } matrices[] = {{"x", &p->x, N, d->in_dim},
-                    {"weight", &p->weight, op->weight.mem ? 1 : d->out_dim, d->in_dim}};
+                    {"weight", &p->weight, strided ? d->out_dim : 1, d->in_dim}};
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) {
         if (matrices[i].rows > 1 && matrices[i].view->extent &&
             matrices[i].view->at[2] < matrices[i].columns) {

@@ -54,6 +54,38 @@ static void gemv_geometry(const int *params, const int64_t extent[3], size_t glo
     clattn__cells(params, cells, global, local);
 }
 
+static bool refuse_weights(const clattn_project_desc *d, char reason[CLATTN__REASON_BYTES])
+{
+    snprintf(reason, CLATTN__REASON_BYTES, "does not take %s weights for %s",
+             clattn_type_name(d->weight_type), clattn_type_name(d->type));
+    return false;
+}
+
+static bool gemv_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                      char reason[CLATTN__REASON_BYTES])
+{
+    const clattn_project_desc *d = desc;
+    return clattn__in_blocks(d->weight_type) ? refuse_weights(d, reason)
+                                             : clattn__fits_wide(facts, desc, params, reason);
+}
+
+static bool gemv_blocks_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                             char reason[CLATTN__REASON_BYTES])
+{
+    const clattn_project_desc *d = desc;
+    return clattn__in_blocks(d->weight_type) ? clattn__fits_wide(facts, desc, params, reason)
+                                             : refuse_weights(d, reason);
+}
+
+static bool clblast_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                         char reason[CLATTN__REASON_BYTES])
+{
+    const clattn_project_desc *d = desc;
+    (void)facts;
+    (void)params;
+    return d->weight_type == d->type || refuse_weights(d, reason);
+}
+
 const struct clattn__variant clattn__project_registry[] = {
     {.name = "gemm/wide",
      .fits = wide_fits,
@@ -66,11 +98,17 @@ const struct clattn__variant clattn__project_registry[] = {
      .geometry = wide_geometry},
     {.name = "gemm/gemv_wide",
      .few_rows = true,
-     .fits = clattn__fits_wide,
+     .fits = gemv_fits,
      .params = {{"WIDTH", 16}, {"ROWS", 8, {2, 4, 8}}},
      .adapt = gemv_adapt,
      .geometry = gemv_geometry},
-    {.name = "gemm/clblast", .library = true},
+    {.name = "gemm/gemv_blocks_wide",
+     .few_rows = true,
+     .fits = gemv_blocks_fits,
+     .params = {{"WIDTH", 16}, {"OUTPUTS", 4, {1, 2, 4}}},
+     .adapt = gemv_adapt,
+     .geometry = gemv_geometry},
+    {.name = "gemm/clblast", .library = true, .fits = clblast_fits},
     {.name = "gemm/plain", .geometry = clattn__cells},
     {0},
 };
@@ -98,6 +136,7 @@ static clattn_status build_product(struct project_op *op, const struct clattn__v
     const size_t single[3] = {1, 1, 1};
     struct clattn__options options = clattn__options_begin();
     clattn__option(&options, "TYPE", op->desc.type);
+    clattn__option(&options, "WEIGHT_TYPE", op->desc.weight_type);
     clattn__option(&options, "OUT_TYPE", op->desc.out_type);
     clattn__option(&options, "WITH_BIAS", op->desc.bias);
     clattn__options_of(&options, variant, params);
@@ -148,7 +187,10 @@ static clattn_status build_packed(struct project_op *op, const struct clattn__va
     const size_t single[3] = {1, 1, 1};
     struct clattn__options options = clattn__options_begin();
     TRY(build_product(op, variant, params, kernel));
-    clattn__option(&options, "TYPE", op->desc.type);
+    if (clattn__in_blocks(op->desc.weight_type)) {
+        return CLATTN_OK;
+    }
+    clattn__option(&options, "TYPE", op->desc.weight_type);
     clattn__option(&options, "WIDTH", params[WIDTH]);
     clattn__option(&options, "VECTORS", params[VECTORS]);
     TRY(clattn__build_kernel(op->base.context, "gemm/pack_wide", &options, &op->pack));
@@ -161,7 +203,7 @@ static struct clattn__view packed_view(const struct project_op *op, const int *p
 {
     const int64_t panel = (int64_t)params[WIDTH] * params[VECTORS];
     const int64_t size[4] = {1, clattn__divide_up(op->desc.out_dim, panel), op->desc.in_dim, panel};
-    return clattn__dense_view(mem, 0, size, op->desc.type);
+    return clattn__dense_view(mem, 0, size, op->desc.weight_type);
 }
 
 static clattn_status pack(const struct project_op *op, const int *params, cl_command_queue queue,
@@ -179,9 +221,9 @@ static clattn_status pack(const struct project_op *op, const int *params, cl_com
 static size_t packed_scratch(const struct project_op *op, int64_t rows)
 {
     (void)rows;
-    return op->weight.mem ? 0
-                          : (size_t)packed_view(op, op->base.params, NULL).extent *
-                                clattn_type_size(op->desc.type);
+    return op->weight.mem || !op->pack ? 0
+                                       : (size_t)packed_view(op, op->base.params, NULL).extent *
+                                             clattn_type_size(op->desc.weight_type);
 }
 
 static clattn_status run_packed(const struct project_op *op, const struct clattn__variant *variant,
@@ -189,7 +231,7 @@ static clattn_status run_packed(const struct project_op *op, const struct clattn
                                 const struct project_problem *p, cl_mem scratch)
 {
     struct project_problem packed = *p;
-    if (!op->weight.mem) {
+    if (!op->weight.mem && op->pack) {
         packed.weight = packed_view(op, params, scratch);
         TRY(pack(op, params, queue, &p->weight, &packed.weight));
     }
@@ -207,7 +249,7 @@ clattn_status clattn__project_keep(struct project_op *op, const struct clattn__v
     const struct clattn__view packed = packed_view(op, op->base.params, NULL);
     cl_mem mem =
         clCreateBuffer(op->base.context->cl, CL_MEM_READ_WRITE,
-                       (size_t)packed.extent * clattn_type_size(op->desc.type), NULL, &code);
+                       (size_t)packed.extent * clattn_type_size(op->desc.weight_type), NULL, &code);
     TRY(clattn__opencl(code, "clCreateBuffer"));
     op->weight = packed;
     op->weight.mem = mem;
@@ -360,9 +402,8 @@ static clattn_status run_clblast(const struct project_op *op, const struct clatt
 const struct project_way *clattn__project_way(const struct clattn__variant *variant)
 {
     static const struct project_way ways[] = {
-        {build_packed, packed_scratch, run_packed},
-        {build_product, no_scratch, run_product},
-        {build_clblast, clblast_scratch, run_clblast},
+        {build_packed, packed_scratch, run_packed}, {build_product, no_scratch, run_product},
+        {build_product, no_scratch, run_product},   {build_clblast, clblast_scratch, run_clblast},
         {build_product, no_scratch, run_product},
     };
     return &ways[variant - clattn__project_registry];

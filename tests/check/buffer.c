@@ -77,6 +77,7 @@ static double decode(clattn_type type, const unsigned char *from)
     case CLATTN_I32: memcpy(&i32, from, 4); return i32;
     case CLATTN_U8: return *from;
     case CLATTN_I8: return (int8_t)*from;
+    default: return NAN; /* blocks: see blocks.h */
     }
     return NAN;
 }
