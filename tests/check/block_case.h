@@ -46,6 +46,11 @@ struct topk_case {
     bool ties; /* few different values */
 };
 
+struct project_case {
+    clattn_type weight_type;
+    bool constant; /* the descriptor has the weight */
+};
+
 struct append_case {
     bool rope, interleaved, positions;
     int32_t rotary_dim;

@@ -1,6 +1,9 @@
 #include "buffer.h"
 
 #include "half.h"
+#include "rng.h"
+
+#include "../ref/ref.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -25,6 +28,26 @@ static void set_strides(clattn_tensor *view, enum layout layout)
     }
 }
 
+/* Dense rows, a block before and behind them. */
+static bool make_blocks(struct buffer *buffer)
+{
+    clattn_tensor *view = &buffer->view;
+    const int64_t rows = view->size[0] * view->size[1] * view->size[2];
+    const int block = clattn_type_block(view->type);
+    view->offset = block;
+    buffer->count = rows * view->size[3];
+    buffer->size = (size_t)rows * clattn_row_bytes(view->type, view->size[3]) +
+                   2 * clattn_row_bytes(view->type, block);
+    buffer->bytes = malloc(buffer->size);
+    buffer->values = malloc((size_t)(buffer->count + 1) * sizeof *buffer->values);
+    if (!buffer->bytes || !buffer->values) {
+        buffer_free(buffer);
+        return false;
+    }
+    memset(buffer->bytes, 0xff, buffer->size);
+    return true;
+}
+
 bool buffer_make(struct buffer *buffer, clattn_type type, const int64_t size[4], enum layout layout)
 {
     memset(buffer, 0, sizeof *buffer);
@@ -32,6 +55,9 @@ bool buffer_make(struct buffer *buffer, clattn_type type, const int64_t size[4],
     view->type = type;
     view->offset = CANARY;
     memcpy(view->size, size, sizeof view->size);
+    if (clattn_type_block(type) > 1) {
+        return make_blocks(buffer);
+    }
     set_strides(view, layout);
     int64_t extent = 1;
     for (int a = 0; a < 4; a++) {
@@ -171,4 +197,38 @@ void buffer_free(struct buffer *buffer)
     free(buffer->bytes);
     free(buffer->values);
     memset(buffer, 0, sizeof *buffer);
+}
+
+/* Where a block has its f16 numbers: scale, and least value of types that have one; and how much
+ * their factors and numbers make of a scale. */
+static const struct {
+    int scale, least;
+    double reach;
+} blocks[] = {
+    [CLATTN_Q8_0] = {0, -1, 127}, [CLATTN_Q4_0] = {0, -1, 8},      [CLATTN_Q4_1] = {0, 2, 15},
+    [CLATTN_Q4_K] = {0, 2, 945},  [CLATTN_Q6_K] = {208, -1, 4064},
+};
+
+void buffer_draw_blocks(struct buffer *buffer, double size, uint64_t seed)
+{
+    const clattn_tensor *view = &buffer->view;
+    const clattn_type type = view->type;
+    const int block = clattn_type_block(type);
+    const size_t step = clattn_row_bytes(type, block);
+    struct rng rng = {seed};
+    for (size_t at = step; at + step < buffer->size; at += step) {
+        const double scale = size / blocks[type].reach * (1 + (double)rng_below(&rng, 8)) / 4;
+        for (size_t n = 0; n < step; n++) {
+            buffer->bytes[at + n] = (unsigned char)rng_next(&rng);
+        }
+        encode(CLATTN_F16, rng_below(&rng, 2) ? scale : -scale,
+               buffer->bytes + at + blocks[type].scale);
+        if (blocks[type].least >= 0) {
+            encode(CLATTN_F16, -scale * 3, buffer->bytes + at + blocks[type].least);
+        }
+    }
+    for (int64_t n = 0; n < buffer->count; n += block) {
+        ref_decode_row((enum ref_block)(type - CLATTN_Q8_0),
+                       buffer->bytes + step * (size_t)(n / block + 1), block, buffer->values + n);
+    }
 }

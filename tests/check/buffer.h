@@ -27,6 +27,10 @@ void buffer_put(struct buffer *buffer, const int64_t at[4], double value);
 /* The same for the n-th value in dense order. */
 void buffer_put_nth(struct buffer *buffer, int64_t n, double value);
 
+/* Of a buffer in blocks: every byte of its rows is drawn, scales so that numbers are about as large
+ * as size; values are what the device will see.  Single values cannot be put. */
+void buffer_draw_blocks(struct buffer *buffer, double size, uint64_t seed);
+
 /* Rounds to what a storage type can hold. */
 double buffer_round(clattn_type type, double value);
 

@@ -38,8 +38,8 @@ static const struct case_option shared[] = {
     {0},
 };
 
-static const char *const types[] = {"f32", "f16", "bf16", "i32",
-                                    "u8",  "i8",  NULL}; /* as clattn_type */
+static const char *const types[] = {"f32",  "f16",  "bf16", "i32",  "u8", "i8", "q8_0",
+                                    "q4_0", "q4_1", "q4_k", "q6_k", NULL}; /* as clattn_type */
 static const char *const layouts[] = {"bnhd", "bhnd", "gaps", NULL};
 static const struct test_case defaults = {.batch = 1,
                                           .heads = 1,

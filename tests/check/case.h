@@ -47,6 +47,7 @@ struct test_case {
         struct softmax_case softmax;
         struct topk_case topk;
         struct cache_case cache;
+        struct project_case project;
         struct classic_case classic;
     } own;
     uint64_t seed;

@@ -8,12 +8,24 @@
 
 enum { X, WEIGHT, BIAS, Y };
 
+static clattn_type weight_type(const struct test_case *c)
+{
+    const clattn_type type = c->own.project.weight_type;
+    return type == CLATTN_F32 ? c->type : type;
+}
+
 static bool describe(struct trial *t, struct check_result *result)
 {
     const struct test_case *c = t->c;
+    const clattn_type weight = weight_type(c);
+    if (c->in_dim % clattn_type_block(weight)) {
+        check_fail(result, "--in: %d is not whole blocks of %d", c->in_dim,
+                   clattn_type_block(weight));
+        return false;
+    }
     const struct trial_operand spec[] = {
         [X] = {"x", c->type, {c->batch, c->rows, 1, c->in_dim}},
-        [WEIGHT] = {"weight", c->type, {1, c->out_dim, 1, c->in_dim}},
+        [WEIGHT] = {"weight", weight, {1, c->out_dim, 1, c->in_dim}},
         [BIAS] = {c->project_bias ? "bias" : NULL, c->type, {1, 1, 1, c->out_dim}},
         [Y] = {"y",
                c->out_type,
@@ -21,7 +33,6 @@ static bool describe(struct trial *t, struct check_result *result)
                .output = true,
                .tolerance = check_tolerance(c->type, c->out_type)},
     };
-    (void)result;
     memcpy(t->spec, spec, sizeof spec);
     return true;
 }
@@ -29,7 +40,11 @@ static bool describe(struct trial *t, struct check_result *result)
 static void fill(struct trial *t, struct rng *rng)
 {
     trial_normal(t, X, rng, 1, 0);
-    trial_normal(t, WEIGHT, rng, 1 / sqrt(t->c->in_dim), 0);
+    if (clattn_type_block(weight_type(t->c)) > 1) {
+        buffer_draw_blocks(&t->o[WEIGHT], 1 / sqrt(t->c->in_dim), rng_next(rng));
+    } else {
+        trial_normal(t, WEIGHT, rng, 1 / sqrt(t->c->in_dim), 0);
+    }
     trial_normal(t, BIAS, rng, 1, 0);
 }
 
@@ -48,6 +63,7 @@ static clattn_project_desc descriptor(const struct test_case *c, const char *ker
                                       .type = c->type,
                                       .out_type = c->out_type,
                                       .bias = c->project_bias,
+                                      .weight_type = weight_type(c),
                                       .kernel = kernel,
                                       .params = c->params[0] ? c->params : NULL};
     return desc;
@@ -56,14 +72,21 @@ static clattn_project_desc descriptor(const struct test_case *c, const char *ker
 static clattn_status create(const struct trial *t, clattn_context *context, const char *kernel,
                             clattn_op **op)
 {
-    const clattn_project_desc desc = descriptor(t->c, kernel);
+    clattn_project_desc desc = descriptor(t->c, kernel);
+    if (t->c->own.project.constant) {
+        desc.weight = t->o[WEIGHT].view;
+    }
     return clattn_project_create(context, &desc, op);
 }
 
 static clattn_status run(const struct trial *t, const clattn_op *op, cl_command_queue queue)
 {
-    const clattn_project_args args = {
-        .x = t->o[X].view, .weight = t->o[WEIGHT].view, .bias = t->o[BIAS].view, .y = t->o[Y].view};
+    const clattn_tensor none = {0};
+    const clattn_project_args args = {.x = t->o[X].view,
+                                      .weight =
+                                          t->c->own.project.constant ? none : t->o[WEIGHT].view,
+                                      .bias = t->o[BIAS].view,
+                                      .y = t->o[Y].view};
     return clattn_project_run(op, queue, &args, NULL);
 }
 
@@ -86,17 +109,29 @@ static clattn_status variants(clattn_context *context, const struct test_case *c
 static void random_words(struct rng *rng, char *line, size_t bytes)
 {
     static const char *const layouts[] = {"bnhd", "gaps"};
-    random_add(
-        line, bytes, " --batch %d --rows %d --in %d --out %d --layout %s --type %s%s --seed %d",
-        (int)rng_below(rng, 3) + 1, (int)rng_below(rng, 70) + 1, (int)rng_below(rng, 150) + 1,
-        (int)rng_below(rng, 150) + 1, PICK(rng, layouts), random_type(rng),
-        rng_below(rng, 2) ? " --with-bias" : "", (int)rng_below(rng, 1000000));
+    static const char *const blocks[] = {"q8_0", "q4_0", "q4_1", "q4_k", "q6_k"};
+    random_add(line, bytes, " --batch %d --rows %d --out %d --layout %s --type %s%s --seed %d",
+               (int)rng_below(rng, 3) + 1, (int)rng_below(rng, 70) + 1,
+               (int)rng_below(rng, 150) + 1, PICK(rng, layouts), random_type(rng),
+               rng_below(rng, 2) ? " --with-bias" : "", (int)rng_below(rng, 1000000));
+    const int kind = (int)rng_below(rng, 10);
+    if (kind < 5) {
+        random_add(line, bytes, " --weight-type %s --in %d%s", blocks[kind],
+                   ((int)rng_below(rng, 4) + 1) * (kind < 3 ? 32 : 256),
+                   rng_below(rng, 2) ? " --constant" : "");
+    } else {
+        random_add(line, bytes, " --in %d%s%s", (int)rng_below(rng, 150) + 1,
+                   rng_below(rng, 4) ? "" : " --weight-type f16",
+                   rng_below(rng, 2) ? " --constant" : "");
+    }
 }
 
 static const struct case_option options[] = {
     CASE_OPTION("--in", CASE_INTEGER, in_dim),
     CASE_OPTION("--out", CASE_INTEGER, out_dim),
     CASE_OPTION("--with-bias", CASE_FLAG, project_bias),
+    CASE_OPTION("--weight-type", CASE_TYPE, own.project.weight_type),
+    CASE_OPTION("--constant", CASE_FLAG, own.project.constant),
     {0},
 };
 

@@ -43,6 +43,13 @@ void ref_concat_scores(const struct ref_attention *a, int64_t query_dim, int64_t
 void ref_project(int64_t rows, int64_t in_dim, int64_t out_dim, const double *x,
                  const double *weight, const double *bias, double *y);
 
+/* ---- Weights in blocks ----------------------------------------------------------- */
+
+enum ref_block { REF_Q8_0, REF_Q4_0, REF_Q4_1, REF_Q4_K, REF_Q6_K };
+
+/* A row of so many columns, whole blocks, as numbers. */
+void ref_decode_row(enum ref_block type, const unsigned char *row, int64_t columns, double *out);
+
 /* ---- Of one row ------------------------------------------------------------------ */
 
 /* y = (x - mean) * inverse * weight + bias, inverse = 1 / sqrt(mean of (x - mean)^2 + epsilon);
