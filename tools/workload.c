@@ -48,9 +48,21 @@ static void fill_normal(const operand *o, void *to, size_t count, struct rng *rn
     }
 }
 
+/* Bytes below 64: where a block keeps its scales in f16, those are positive, finite and small. */
+static void fill_blocks(unsigned char *to, size_t bytes, struct rng *rng)
+{
+    for (size_t n = 0; n < bytes; n++) {
+        to[n] = (unsigned char)(rng_next(rng) % 64);
+    }
+}
+
 static void fill_values(const operand *o, void *to, uint64_t seed)
 {
     struct rng rng = {seed};
+    if (clattn_type_block(o->type) > 1) {
+        fill_blocks(to, operand_bytes(o), &rng);
+        return;
+    }
     const size_t count = operand_bytes(o) / clattn_type_size(o->type);
     if (o->fill == FILL_NORMAL) {
         fill_normal(o, to, count, &rng);
@@ -102,7 +114,8 @@ operand operand_numbers(const char *name, const char *numbers, int64_t batch)
 
 size_t operand_bytes(const operand *o)
 {
-    return (size_t)(o->size[0] * o->size[1] * o->size[2] * o->size[3]) * clattn_type_size(o->type);
+    return (size_t)(o->size[0] * o->size[1] * o->size[2]) *
+           clattn_row_bytes(o->type, o->size[3]);
 }
 
 operand *workload_operand(workload *w, const char *name)
@@ -124,6 +137,9 @@ static void set_view(operand *o, enum layout layout)
     const int64_t bhnd[4] = {batch, size[3], size[1] * size[3], 1};
     o->view.type = o->type;
     memcpy(o->view.size, size, sizeof o->view.size);
+    if (clattn_type_block(o->type) > 1) {
+        return; /* always dense */
+    }
     memcpy(o->view.stride, layout == LAYOUT_BHND ? bhnd : bnhd, sizeof o->view.stride);
 }
 
@@ -337,6 +353,9 @@ void workload_title(const struct test_case *c, char *out, size_t bytes)
         add_attention(&t, c);
     }
     add(&t, " %s", clattn_type_name(c->type));
+    if (op == &check_project && case_weight_type(c) != c->type) {
+        add(&t, "*%s", clattn_type_name(case_weight_type(c)));
+    }
     if (c->window[0]) {
         add(&t, " window %s", c->window);
     }

@@ -13,7 +13,7 @@ static bool describe_project(workload *w, reason *why)
     const int64_t in = c->in_dim, out = c->out_dim;
     const operand operands[] = {
         [X] = operand_of("x", true, FILL_NORMAL, c->type, c->batch, c->rows, 1, in),
-        [WEIGHT] = operand_weight("weight", true, c->type, out, in),
+        [WEIGHT] = operand_weight("weight", true, case_weight_type(c), out, in),
         [BIAS] = operand_of("bias", c->project_bias, FILL_NORMAL, c->type, 1, 1, 1, out),
         [Y] = operand_of("y", true, FILL_OUTPUT, c->out_type, c->batch, c->rows, 1, out),
     };

@@ -237,3 +237,9 @@ int64_t case_number(const char *list, int64_t n)
     }
     return strtoll(list, NULL, 10);
 }
+
+clattn_type case_weight_type(const struct test_case *c)
+{
+    const clattn_type type = c->own.project.weight_type;
+    return type == CLATTN_F32 ? c->type : type;
+}

@@ -81,4 +81,7 @@ void case_write(const struct test_case *c, char *line, size_t bytes);
 /* The n-th number of a list such as "3,-1"; the last is repeated. */
 int64_t case_number(const char *list, int64_t n);
 
+/* Of a projection's weights: the case's own, else the type of all. */
+clattn_type case_weight_type(const struct test_case *c);
+
 #endif /* CHECK_CASE_H */

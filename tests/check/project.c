@@ -8,16 +8,10 @@
 
 enum { X, WEIGHT, BIAS, Y };
 
-static clattn_type weight_type(const struct test_case *c)
-{
-    const clattn_type type = c->own.project.weight_type;
-    return type == CLATTN_F32 ? c->type : type;
-}
-
 static bool describe(struct trial *t, struct check_result *result)
 {
     const struct test_case *c = t->c;
-    const clattn_type weight = weight_type(c);
+    const clattn_type weight = case_weight_type(c);
     if (c->in_dim % clattn_type_block(weight)) {
         check_fail(result, "--in: %d is not whole blocks of %d", c->in_dim,
                    clattn_type_block(weight));
@@ -40,7 +34,7 @@ static bool describe(struct trial *t, struct check_result *result)
 static void fill(struct trial *t, struct rng *rng)
 {
     trial_normal(t, X, rng, 1, 0);
-    if (clattn_type_block(weight_type(t->c)) > 1) {
+    if (clattn_type_block(case_weight_type(t->c)) > 1) {
         buffer_draw_blocks(&t->o[WEIGHT], 1 / sqrt(t->c->in_dim), rng_next(rng));
     } else {
         trial_normal(t, WEIGHT, rng, 1 / sqrt(t->c->in_dim), 0);
@@ -63,7 +57,7 @@ static clattn_project_desc descriptor(const struct test_case *c, const char *ker
                                       .type = c->type,
                                       .out_type = c->out_type,
                                       .bias = c->project_bias,
-                                      .weight_type = weight_type(c),
+                                      .weight_type = case_weight_type(c),
                                       .kernel = kernel,
                                       .params = c->params[0] ? c->params : NULL};
     return desc;
