@@ -319,14 +319,22 @@ static void add(text *t, const char *format, ...)
     t->left -= used;
 }
 
+/* In which queries and keys meet. */
+static int32_t columns_of(const struct test_case *c)
+{
+    const struct check_op *op = check_op_named(c->op);
+    const bool classic = op == &check_additive || op == &check_luong;
+    return classic && c->own.classic.hidden ? c->own.classic.hidden : c->head_dim;
+}
+
 static void add_attention(text *t, const struct test_case *c)
 {
     if (c->batch != 1) {
         add(t, " %d *", c->batch);
     }
     add(t, c->kv_heads != c->heads ? " %d/%d" : " %d", c->heads, c->kv_heads);
-    add(t, " x %d x %d d%d", c->n_q, c->n_k, c->head_dim);
-    if (c->value_dim != c->head_dim) {
+    add(t, " x %d x %d d%d", c->n_q, c->n_k, columns_of(c));
+    if (c->value_dim != columns_of(c)) {
         add(t, "/%d", c->value_dim);
     }
 }
