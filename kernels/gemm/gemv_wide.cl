@@ -11,7 +11,7 @@
 #define CHAINS 4 /* sums at once, to hide the latency of an addition */
 
 static inline vfloat dot_lanes(__global const void *x, const long x_row, __global const void *weight,
-                               const long weight_row, const int in_dim)
+                               const long weight_row, const long next_row, const int in_dim)
 {
     vfloat sum[CHAINS];
     UNROLL
@@ -22,6 +22,7 @@ static inline vfloat dot_lanes(__global const void *x, const long x_row, __globa
     for (; c + CHAINS * WIDTH <= in_dim; c += CHAINS * WIDTH) {
         UNROLL
         for (int n = 0; n < CHAINS; n++) {
+            soon(WEIGHT_TYPE, weight, next_row + c + n * WIDTH);
             sum[n] = fma(load_wide(WEIGHT_TYPE, weight, weight_row + c + n * WIDTH),
                          load_wide(TYPE, x, x_row + c + n * WIDTH), sum[n]);
         }
@@ -47,7 +48,8 @@ void gemm_gemv_wide(__global const void *x, const long4 x_at, __global const voi
         for (int t = 0; t < WIDTH; t++) {
             const long weight_row = place(weight_at, 0, o + min(t, count - 1), 0);
             for (int r = 0; r < pass; r++) {
-                dot[r][t] = dot_lanes(x, place(x_at, b, i0 + r, 0), weight, weight_row, in_dim);
+                dot[r][t] = dot_lanes(x, place(x_at, b, i0 + r, 0), weight, weight_row,
+                                     place(weight_at, 0, o + t + 1, 0), in_dim);
             }
         }
         for (int r = 0; r < pass; r++) {

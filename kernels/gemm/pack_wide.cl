@@ -1,8 +1,8 @@
-/* Weights [out_dim, in_dim] into the order of gemm/wide: [panel][in_dim][PANEL], PANEL =
- * VECTORS * WIDTH outputs side by side, in the type they have; 0 behind out_dim.
+/* f32 weights [out_dim, in_dim] into the order of gemm/wide: [panel][in_dim][PANEL], PANEL =
+ * VECTORS * WIDTH outputs side by side; 0 behind out_dim.
  *
  * Launch: global {panels, in_dim / COLUMNS rounded up, 1}, local {1, 1, 1}.
- * Params: TYPE, WIDTH, VECTORS. */
+ * Params: WIDTH, VECTORS. */
 #include "base.h"
 #include "wide.h"
 
@@ -22,18 +22,18 @@ void gemm_pack_wide(__global const void *weight, const long4 weight_at, __global
             vfloat rows[WIDTH];
             UNROLL
             for (int r = 0; r < WIDTH; r++) {
-                rows[r] = load_wide(TYPE, weight, place(weight_at, 0, o + r, 0) + c);
+                rows[r] = load_wide(F32, weight, place(weight_at, 0, o + r, 0) + c);
             }
             transpose(rows);
             UNROLL
             for (int r = 0; r < WIDTH; r++) {
-                store_wide(TYPE, packed, to + (long)(c + r) * PANEL, rows[r]);
+                store_wide(F32, packed, to + (long)(c + r) * PANEL, rows[r]);
             }
         }
         for (; c < end; c++) {
             for (int r = 0; r < WIDTH; r++) {
-                const float value = o + r < out_dim ? load(TYPE, weight, place(weight_at, 0, o + r, 0) + c) : 0.0f;
-                store(TYPE, packed, to + (long)c * PANEL + r, value);
+                const float value = o + r < out_dim ? load(F32, weight, place(weight_at, 0, o + r, 0) + c) : 0.0f;
+                store(F32, packed, to + (long)c * PANEL + r, value);
             }
         }
     }

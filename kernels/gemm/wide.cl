@@ -1,13 +1,11 @@
 /* y = x W^T + bias for CPU devices: outputs in the lanes, weights packed.
  *
- * gemm/pack_wide has put the weights of PANEL = VECTORS * WIDTH outputs side by side,
+ * gemm/pack_wide has put f32 weights of PANEL = VECTORS * WIDTH outputs side by side,
  * [panel][in_dim][PANEL], so that a register tile of TILE rows x VECTORS vectors needs
  * one broadcast of x per row and reads the weights in order.  in_dim goes in chunks
  * that keep a panel's part in the cache while BLOCK rows pass over it.  f32 is read in
- * place, narrower rows of x are widened, TILE at a time, and narrower weights once for
- * BLOCK rows.
- *
- * Weights in blocks (gemm/blocks.h) are not packed: each panel's are widened and turned as they lie.
+ * place; narrower rows of x are widened, TILE at a time; narrower weights, and those in
+ * blocks (gemm/blocks.h), are not packed but widened and turned once for BLOCK rows.
  *
  * Launch: global {panels, rows / BLOCK rounded up, batch}, local {1, 1, 1}.
  * Memory: BLOCK * PANEL + TILE * CHUNK floats; CHUNK * PANEL more where weights are widened.
@@ -37,7 +35,7 @@ static inline void load_tile(float tile[TILE * CHUNK], __global const void *x, c
 
 /* sum[t] += tile[t] W^T; weights lie in memory where they are f32, else widened in panel. */
 static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUNK], __global const float *const *row,
-                            __global const void *packed, const long weights, const vfloat *panel, const int count)
+                            __global const void *packed, const long first, const vfloat *panel, const int count)
 {
     vfloat part[TILE][VECTORS];
     UNROLL
@@ -51,7 +49,7 @@ static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUN
         vfloat weight[VECTORS];
         UNROLL
         for (int n = 0; n < VECTORS; n++) {
-            weight[n] = WEIGHT_TYPE == F32 ? load_wide(F32, packed, weights + (c * VECTORS + n) * WIDTH)
+            weight[n] = WEIGHT_TYPE == F32 ? load_wide(F32, packed, first + (c * VECTORS + n) * WIDTH)
                                     : panel[c * VECTORS + n];
         }
         UNROLL
@@ -72,29 +70,54 @@ static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUN
     }
 }
 
-/* Weights in blocks are not packed: columns k0 .. k0 + count of a panel's rows, turned. */
-static inline void widen_blocks(vfloat *panel, bytes weights, const int o, const int out_dim, const int in_dim,
+/* Columns c to c + WIDTH of weight rows, turned: panel[c] has a column of WIDTH rows. */
+static inline void turn(vfloat *panel, vfloat rows[WIDTH], const int c)
+{
+    transpose(rows);
+    UNROLL
+    for (int r = 0; r < WIDTH; r++) {
+        panel[(c + r) * VECTORS] = rows[r];
+    }
+}
+
+/* Narrow weights are not packed: columns k0 .. k0 + count of WIDTH rows, from row o on. */
+static inline void widen(vfloat *panel, __global const void *weight, const long4 weight_at, const int o,
+                         const int out_dim, const int k0, const int count)
+{
+    vfloat rows[WIDTH];
+    int c = 0;
+    for (; c + WIDTH <= count; c += WIDTH) {
+        UNROLL
+        for (int r = 0; r < WIDTH; r++) {
+            rows[r] = load_wide(WEIGHT_TYPE, weight, place(weight_at, 0, min(o + r, out_dim - 1), 0) + k0 + c);
+        }
+        turn(panel, rows, c);
+    }
+    for (; c < count; c++) {
+        float column[WIDTH];
+        for (int r = 0; r < WIDTH; r++) {
+            column[r] = load(WEIGHT_TYPE, weight, place(weight_at, 0, min(o + r, out_dim - 1), 0) + k0 + c);
+        }
+        panel[c * VECTORS] = *(vfloat_at *)column;
+    }
+}
+
+/* The same from blocks. */
+static inline void widen_blocks(vfloat *panel, bytes weight, const int o, const int out_dim, const int in_dim,
                                 const int k0, const int count)
 {
     const long step = row_bytes(WEIGHT_TYPE, in_dim);
-    for (int n = 0; n < VECTORS; n++) {
-        for (int c = 0; c < count; c += GROUP_COLUMNS) {
-            vfloat value[WIDTH][GROUP_VECTORS], rows[WIDTH];
+    for (int c = 0; c < count; c += GROUP_COLUMNS) {
+        vfloat value[WIDTH][GROUP_VECTORS], rows[WIDTH];
+        for (int r = 0; r < WIDTH; r++) {
+            group_values(WEIGHT_TYPE, weight + min(o + r, out_dim - 1) * step, (k0 + c) / GROUP_COLUMNS, value[r]);
+        }
+        for (int v = 0; v < GROUP_VECTORS; v++) {
+            UNROLL
             for (int r = 0; r < WIDTH; r++) {
-                bytes row = weights + min(o + n * WIDTH + r, out_dim - 1) * step;
-                group_values(WEIGHT_TYPE, row, (k0 + c) / GROUP_COLUMNS, value[r]);
+                rows[r] = value[r][v];
             }
-            for (int v = 0; v < GROUP_VECTORS; v++) {
-                UNROLL
-                for (int r = 0; r < WIDTH; r++) {
-                    rows[r] = value[r][v];
-                }
-                transpose(rows);
-                UNROLL
-                for (int r = 0; r < WIDTH; r++) {
-                    panel[(c + v * WIDTH + r) * VECTORS + n] = rows[r];
-                }
-            }
+            turn(panel, rows, c + v * WIDTH);
         }
     }
 }
@@ -116,7 +139,7 @@ static inline void store_row(const vfloat sum[VECTORS], __global void *y, const 
 }
 
 __kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
-void gemm_wide(__global const void *x, const long4 x_at, __global const void *packed, const long4 packed_at,
+void gemm_wide(__global const void *x, const long4 x_at, __global const void *weight, const long4 weight_at,
                __global const void *bias, const long4 bias_at, __global void *y, const long4 y_at,
                const int rows, const int out_dim, const int in_dim)
 {
@@ -137,12 +160,14 @@ void gemm_wide(__global const void *x, const long4 x_at, __global const void *pa
     }
     for (int k0 = 0; k0 < in_dim; k0 += CHUNK) {
         const int count = min(CHUNK, in_dim - k0);
-        const long weights = packed_at.x + ((long)p * in_dim + k0) * PANEL;
-        if (WEIGHT_TYPE >= Q8_0) {
-            widen_blocks(panel, (bytes)packed + packed_at.x, p * PANEL, out_dim, in_dim, k0, count);
-        }
-        for (int n = 0; WEIGHT_TYPE != F32 && WEIGHT_TYPE < Q8_0 && n < count * VECTORS; n++) {
-            panel[n] = load_wide(WEIGHT_TYPE, packed, weights + n * WIDTH);
+        const long packed = weight_at.x + ((long)p * in_dim + k0) * PANEL;
+        for (int n = 0; WEIGHT_TYPE != F32 && n < VECTORS; n++) {
+            const int o = p * PANEL + n * WIDTH;
+            if (WEIGHT_TYPE < Q8_0) {
+                widen(panel + n, weight, weight_at, o, out_dim, k0, count);
+            } else {
+                widen_blocks(panel + n, (bytes)weight + weight_at.x, o, out_dim, in_dim, k0, count);
+            }
         }
         for (int i = 0; i < count_rows; i += TILE) {
             __global const float *row[TILE];
@@ -153,7 +178,7 @@ void gemm_wide(__global const void *x, const long4 x_at, __global const void *pa
             if (TYPE != F32) {
                 load_tile(tile, x, x_at, b, i0 + i, rows, k0, count);
             }
-            multiply(sum + i, tile, row, packed, weights, panel, count);
+            multiply(sum + i, tile, row, weight, packed, panel, count);
         }
     }
     for (int i = 0; i < count_rows; i++) {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_DIM = 1 << 24, MAX_ROWS = INT32_MAX / 2, FEW_ROWS = 8 };
+enum { MAX_DIM = 1 << 24, MAX_ROWS = INT32_MAX / 2, FEW_ROWS = 6 };
 
 /* ---- Building ------------------------------------------------------------ */
 

@@ -187,10 +187,9 @@ static clattn_status build_packed(struct project_op *op, const struct clattn__va
     const size_t single[3] = {1, 1, 1};
     struct clattn__options options = clattn__options_begin();
     TRY(build_product(op, variant, params, kernel));
-    if (clattn__in_blocks(op->desc.weight_type)) {
-        return CLATTN_OK;
+    if (op->desc.weight_type != CLATTN_F32) {
+        return CLATTN_OK; /* read as they lie */
     }
-    clattn__option(&options, "TYPE", op->desc.weight_type);
     clattn__option(&options, "WIDTH", params[WIDTH]);
     clattn__option(&options, "VECTORS", params[VECTORS]);
     TRY(clattn__build_kernel(op->base.context, "gemm/pack_wide", &options, &op->pack));
@@ -203,7 +202,7 @@ static struct clattn__view packed_view(const struct project_op *op, const int *p
 {
     const int64_t panel = (int64_t)params[WIDTH] * params[VECTORS];
     const int64_t size[4] = {1, clattn__divide_up(op->desc.out_dim, panel), op->desc.in_dim, panel};
-    return clattn__dense_view(mem, 0, size, op->desc.weight_type);
+    return clattn__dense_view(mem, 0, size, CLATTN_F32);
 }
 
 static clattn_status pack(const struct project_op *op, const int *params, cl_command_queue queue,
@@ -223,7 +222,7 @@ static size_t packed_scratch(const struct project_op *op, int64_t rows)
     (void)rows;
     return op->weight.mem || !op->pack ? 0
                                        : (size_t)packed_view(op, op->base.params, NULL).extent *
-                                             clattn_type_size(op->desc.weight_type);
+                                             sizeof(float);
 }
 
 static clattn_status run_packed(const struct project_op *op, const struct clattn__variant *variant,
@@ -249,7 +248,7 @@ clattn_status clattn__project_keep(struct project_op *op, const struct clattn__v
     const struct clattn__view packed = packed_view(op, op->base.params, NULL);
     cl_mem mem =
         clCreateBuffer(op->base.context->cl, CL_MEM_READ_WRITE,
-                       (size_t)packed.extent * clattn_type_size(op->desc.weight_type), NULL, &code);
+                       (size_t)packed.extent * sizeof(float), NULL, &code);
     TRY(clattn__opencl(code, "clCreateBuffer"));
     op->weight = packed;
     op->weight.mem = mem;
