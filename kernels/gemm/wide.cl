@@ -72,27 +72,33 @@ static inline void multiply(vfloat (*sum)[VECTORS], const float tile[TILE * CHUN
     }
 }
 
-/* Weights in blocks are not packed: columns k0 .. k0 + count of a panel's rows, turned. */
-static inline void widen_blocks(vfloat *panel, bytes weights, const int o, const int out_dim, const int in_dim,
-                                const int k0, const int count)
+/* Columns k0 .. k0 + count of a panel's rows of weights in blocks, widened, then turned so that
+ * outputs are in the lanes.  Rows behind the last output repeat it. */
+static inline void widen_blocks(vfloat *panel, bytes weights, const long row_step, const int o, const int out_dim,
+                                const int in_dim, const int k0, const int count)
 {
-    const long step = row_bytes(WEIGHT_TYPE, in_dim);
     for (int n = 0; n < VECTORS; n++) {
-        for (int c = 0; c < count; c += GROUP_COLUMNS) {
-            vfloat value[WIDTH][GROUP_VECTORS], rows[WIDTH];
+        for (int c = 0; c < count; c += UNIT - (k0 + c) % UNIT) {
+            const int column = (k0 + c) / UNIT * UNIT, first = (k0 + c - column) / GROUP;
+            const int end = min(UNIT, min(in_dim, k0 + count) - column) / GROUP;
+            float scale[WIDTH][SCALES], least[WIDTH][SCALES];
+            bytes unit[WIDTH];
             for (int r = 0; r < WIDTH; r++) {
-                bytes row = weights + min(o + n * WIDTH + r, out_dim - 1) * step;
-                group_values(WEIGHT_TYPE, row, (k0 + c) / GROUP_COLUMNS, value[r]);
+                unit[r] = weights + min(o + n * WIDTH + r, out_dim - 1) * row_step + column / UNIT * UNIT_BYTES;
+                unit_scales(unit[r], end, scale[r], least[r]);
             }
-            for (int v = 0; v < GROUP_VECTORS; v++) {
-                UNROLL
-                for (int r = 0; r < WIDTH; r++) {
-                    rows[r] = value[r][v];
-                }
-                transpose(rows);
-                UNROLL
-                for (int r = 0; r < WIDTH; r++) {
-                    panel[(c + v * WIDTH + r) * VECTORS + n] = rows[r];
+            for (int g = first; g < end; g++) {
+                for (int v = 0; v < GROUP_VECTORS; v++) {
+                    vfloat rows[WIDTH];
+                    UNROLL
+                    for (int r = 0; r < WIDTH; r++) {
+                        rows[r] = group_numbers(unit[r], 0, g, v) * scale[r][g] + (HAS_LEAST ? least[r][g] : 0.0f);
+                    }
+                    transpose(rows);
+                    UNROLL
+                    for (int r = 0; r < WIDTH; r++) {
+                        panel[(column + g * GROUP + v * WIDTH + r - k0) * VECTORS + n] = rows[r];
+                    }
                 }
             }
         }
@@ -139,7 +145,7 @@ void gemm_wide(__global const void *x, const long4 x_at, __global const void *pa
         const int count = min(CHUNK, in_dim - k0);
         const long weights = packed_at.x + ((long)p * in_dim + k0) * PANEL;
         if (WEIGHT_TYPE >= Q8_0) {
-            widen_blocks(panel, (bytes)packed + packed_at.x, p * PANEL, out_dim, in_dim, k0, count);
+            widen_blocks(panel, (bytes)packed + packed_at.x, packed_at.z, p * PANEL, out_dim, in_dim, k0, count);
         }
         for (int n = 0; WEIGHT_TYPE != F32 && WEIGHT_TYPE < Q8_0 && n < count * VECTORS; n++) {
             panel[n] = load_wide(WEIGHT_TYPE, packed, weights + n * WIDTH);
