@@ -8,15 +8,15 @@
  * and the sums of x serve all WIDTH outputs of a work-item.
  *
  * Launch: global {out_dim / WIDTH rounded up, 1, batch}, local {1, 1, 1}.
- * Memory: ROWS * (WIDTH + SPAN * SCALES / WIDTH) vectors.
+ * Memory: ROWS * WIDTH vectors and numbers, SPAN * SCALES more.
  * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, WIDTH, ROWS (side by side; fewer
  *         are computed one by one). */
 #include "base.h"
 #include "wide.h"
 #include "gemm/blocks_wide.h"
 
-#define SPAN 16 /* units whose sums of x are kept */
-#define SUMS (SPAN * SCALES)
+#define SPAN 16                /* units: as much of x as stays in the nearest cache */
+#define SUMS (SPAN * SCALES) /* of the groups of a span, for all its rows */
 #define STEP (SCALES / 2) /* groups at once; all of them, and scales would not stay in memory */
 
 /* sums[g] = sum of x over group g */
@@ -44,7 +44,7 @@ INLINE void add_unit(const int rows, const int count, __global const void *x, co
     unit_scales(unit, count, scale, least);
     UNROLL
     for (int r = 0; r < rows && HAS_LEAST; r++) {
-        rest[r] = fma(*(const float8_at *)least, *(const float8_at *)(sums + r * SUMS), rest[r]);
+        rest[r] = fma(*(const float8_at *)least, *(const float8_at *)(sums + r * (SUMS / rows)), rest[r]);
     }
     PRAGMA(unroll 1)
     for (int g = 0; g < count; g += STEP) {
@@ -107,7 +107,7 @@ INLINE void multiply_rows(const int rows, __global const void *x, const long4 x_
     const int o = get_group_id(0) * WIDTH, b = get_group_id(2), count = min(WIDTH, out_dim - o);
     bytes first = (bytes)weight + weight_at.x + o * weight_at.z;
     vfloat dot[ROWS][WIDTH];
-    float rest[ROWS][WIDTH], sums[ROWS * SUMS], lane[WIDTH];
+    float rest[ROWS][WIDTH], sums[SUMS], lane[WIDTH];
     long at[ROWS];
     for (int r = 0; r < rows; r++) {
         at[r] = place(x_at, b, i + r, 0);
@@ -116,10 +116,10 @@ INLINE void multiply_rows(const int rows, __global const void *x, const long4 x_
             rest[r][t] = WITH_BIAS && t < count ? load(TYPE, bias, bias_at.x + o + t) : 0.0f;
         }
     }
-    for (int column = 0; column < in_dim; column += SPAN * UNIT) {
-        const int groups = min(SUMS, (in_dim - column) / GROUP);
+    for (int column = 0; column < in_dim; column += SPAN / rows * UNIT) {
+        const int groups = min(SUMS / rows, (in_dim - column) / GROUP);
         for (int r = 0; r < rows && HAS_LEAST; r++) {
-            sum_groups(x, at[r] + column, groups, sums + r * SUMS);
+            sum_groups(x, at[r] + column, groups, sums + r * (SUMS / rows));
         }
         for (int t = 0; t < count; t++) {
             bytes unit = first + t * weight_at.z + column / UNIT * UNIT_BYTES;
