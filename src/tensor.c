@@ -28,12 +28,19 @@ int clattn_type_block(clattn_type type)
     return (unsigned)type < TYPES ? (int)types[type].block : 1;
 }
 
+/* Of elements side by side that are whole blocks, at most INT64_MAX / 4 of them. */
+static int64_t bytes_of(clattn_type type, int64_t elements)
+{
+    return elements / types[type].block * (int64_t)types[type].bytes;
+}
+
 size_t clattn_row_bytes(clattn_type type, int64_t columns)
 {
-    if ((unsigned)type >= TYPES || columns < 0 || columns % types[type].block) {
+    if ((unsigned)type >= TYPES || columns < 0 || columns % types[type].block ||
+        columns > INT64_MAX / 4) {
         return 0;
     }
-    return (size_t)(columns / types[type].block) * types[type].bytes;
+    return (size_t)bytes_of(type, columns);
 }
 
 const char *clattn_type_name(clattn_type type)
@@ -147,7 +154,7 @@ static clattn_status check_extent(const struct clattn__want *want, const clattn_
     *extent = last + 1;
     size_t there = 0;
     TRY(CL(clGetMemObjectInfo, tensor->mem, CL_MEM_SIZE, sizeof there, &there, NULL));
-    bytes = (tensor->offset + last + 1) * (int64_t)clattn_type_size(tensor->type);
+    bytes = bytes_of(tensor->type, tensor->offset + last + 1);
     if ((uint64_t)bytes > there) {
         return clattn__refuse("%s: args.%s reaches byte %lld of a buffer of %zu bytes", want->op,
                               want->field, (long long)bytes, there);
@@ -159,43 +166,29 @@ static clattn_status check_extent(const struct clattn__want *want, const clattn_
     return CLATTN_OK;
 }
 
-/* Of weights in blocks: bytes, rows one after the other. */
-static clattn_status view_blocks(const struct clattn__want *want, const clattn_tensor *tensor,
-                                 struct clattn__view *out)
+/* Rows of blocks are whole ones and lie apart. */
+static clattn_status check_blocks(const struct clattn__want *want, const clattn_tensor *tensor,
+                                  const int64_t stride[4])
 {
-    const int64_t block = types[tensor->type].block, columns = tensor->size[3];
-    const int64_t row = (int64_t)clattn_row_bytes(tensor->type, columns);
-    int64_t stride[4], dense[4], elements;
-    clattn_tensor packed = *tensor;
-    memset(packed.stride, 0, sizeof packed.stride);
-    clattn__strides(tensor, stride);
-    clattn__strides(&packed, dense);
-    if (columns % block) {
-        return clattn__refuse("%s: args.%s.size[3] (column) is %lld, must be whole blocks of %lld",
-                              want->op, want->field, (long long)columns, (long long)block);
+    const int64_t block = types[tensor->type].block;
+    if (tensor->offset % block || tensor->size[3] % block) {
+        return clattn__refuse(
+            "%s: args.%s.%s is %lld, must be whole blocks of %lld columns", want->op, want->field,
+            tensor->offset % block ? "offset" : "size[3]",
+            (long long)(tensor->offset % block ? tensor->offset : tensor->size[3]),
+            (long long)block);
     }
-    if (tensor->offset % block) {
-        return clattn__refuse("%s: args.%s.offset is %lld, must be whole blocks of %lld", want->op,
-                              want->field, (long long)tensor->offset, (long long)block);
+    for (int a = 0; a < 3; a++) {
+        if (tensor->size[a] > 1 && stride[a] % block) {
+            return clattn__refuse("%s: args.%s.stride[%d] is %lld, must be whole blocks of %lld "
+                                  "columns",
+                                  want->op, want->field, a, (long long)stride[a], (long long)block);
+        }
     }
-    if (memcmp(stride, dense, sizeof stride)) {
-        return clattn__refuse("%s: args.%s.stride must be dense: rows of %s follow each other",
-                              want->op, want->field, types[tensor->type].name);
+    if (tensor->size[1] > 1 && stride[1] < tensor->size[3]) {
+        return clattn__refuse("%s: args.%s.stride[1] is %lld, must be at least %lld", want->op,
+                              want->field, (long long)stride[1], (long long)tensor->size[3]);
     }
-    if (!clattn__mul_add(dense[0], tensor->size[0], tensor->offset, &elements)) {
-        return clattn__refuse("%s: args.%s is too large", want->op, want->field);
-    }
-    size_t there = 0;
-    TRY(CL(clGetMemObjectInfo, tensor->mem, CL_MEM_SIZE, sizeof there, &there, NULL));
-    const int64_t bytes = elements / block * (int64_t)types[tensor->type].bytes;
-    if (bytes < 0 || (uint64_t)bytes > there) {
-        return clattn__refuse("%s: args.%s needs a buffer of %lld bytes, it has %zu", want->op,
-                              want->field, (long long)bytes, there);
-    }
-    *out = (struct clattn__view){.mem = tensor->mem, .type = CLATTN_U8};
-    out->at[0] = tensor->offset / block * (int64_t)types[tensor->type].bytes;
-    out->at[2] = row;
-    out->extent = bytes - out->at[0];
     return CLATTN_OK;
 }
 
@@ -226,17 +219,25 @@ clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor 
     }
     int64_t stride[4];
     TRY(check_sizes(want, tensor));
-    if (types[tensor->type].block > 1) {
-        return view_blocks(want, tensor, out);
-    }
     clattn__strides(tensor, stride);
     TRY(check_strides(want, tensor, stride));
+    const bool in_blocks = clattn__in_blocks(tensor->type);
+    if (in_blocks) {
+        TRY(check_blocks(want, tensor, stride));
+    }
     TRY(check_extent(want, tensor, stride, &out->extent));
     out->mem = tensor->mem;
     out->type = tensor->type;
     out->at[0] = tensor->offset;
     for (int a = 0; a < 3; a++) {
         out->at[a + 1] = tensor->size[a] == 1 ? 0 : stride[a];
+    }
+    if (in_blocks) {
+        out->type = CLATTN_U8;
+        out->extent = bytes_of(tensor->type, out->extent);
+        for (int n = 0; n < 4; n++) {
+            out->at[n] = bytes_of(tensor->type, out->at[n]);
+        }
     }
     return CLATTN_OK;
 }

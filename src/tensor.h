@@ -30,10 +30,9 @@ enum {
     CLATTN__HEAD = 4
 };
 
-/* Weights in blocks become views of bytes: at is {offset, 0, bytes of a row, 0}, type U8.
- *
- * Checks tensor against want: type, sizes, strides, overflow, and that its buffer
- * is large enough.  Names the field in every refusal. */
+/* Checks tensor against want: type, sizes, strides, overflow, and that its buffer
+ * is large enough.  Names the field in every refusal.  Weights in blocks become
+ * views of bytes, type U8. */
 clattn_status clattn__view(const struct clattn__want *want, const clattn_tensor *tensor,
                            struct clattn__view *out);
 

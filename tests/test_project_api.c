@@ -396,7 +396,7 @@ START_TEST(a_weight_of_the_descriptor_that_does_not_fit_is_refused_by_name)
 {
     const clattn_tensor good = tensor_random(2, 1, OUT, 1, IN);
     clattn_tensor wrong[5] = {good, good, good, good, good};
-    wrong[0].type = CLATTN_F16;
+    wrong[0].type = CLATTN_I32;
     wrong[1].size[1]--;
     wrong[2].size[3]++;
     wrong[3].offset = 1;

@@ -31,8 +31,9 @@ typedef struct clattn_project_desc {
                            * buffer instead (retained). */
     const char *params;   /* with kernel: as in clattn_attention_desc */
     clattn_type weight_type; /* of weight, if it is not type: F16, BF16 or in blocks; 0 = type, or
-                              * that of the weight given here.  Weights in blocks are dense, and
-                              * are read as they lie, widened in the kernel. */
+                              * that of the weight given here.  Weights in blocks are read as
+                              * they lie and widened in the kernel: offset, strides and in_dim
+                              * still count elements, and are whole blocks. */
 } clattn_project_desc;
 
 /* x and y may be split in heads: {batch, rows, heads, columns} with heads * columns

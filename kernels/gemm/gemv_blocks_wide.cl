@@ -1,56 +1,137 @@
 /* y = x W^T + bias for few rows and weights in blocks, on CPU devices: each weight read once, as
  * it lies.
  *
- * Lanes along in_dim; OUTPUTS rows of weights side by side, so that a group of x is loaded once for
- * all of them.  A group's scale comes after its products: sum += scale * (q * x) + least * x.
+ * Lanes along in_dim.  As a group of columns shares scale and least,
+ *
+ *   y = sum over groups of scale * (numbers . x) + least * (sum of x),
+ *
+ * and the sums of x serve all WIDTH outputs of a work-item.
  *
  * Launch: global {out_dim / WIDTH rounded up, 1, batch}, local {1, 1, 1}.
- * Params: TYPE (of x and bias), OUT_TYPE, WEIGHT_TYPE, WITH_BIAS, WIDTH, OUTPUTS (divides WIDTH). */
+ * Memory: ROWS * WIDTH vectors and numbers, SPAN * SCALES more.
+ * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, WIDTH, ROWS (side by side; fewer
+ *         are computed one by one). */
 #include "base.h"
 #include "wide.h"
 #include "gemm/blocks_wide.h"
 
-/* dot[t] = lanes of x times weight row t, for OUTPUTS rows. */
-INLINE void multiply_rows(vfloat dot[OUTPUTS], __global const void *x, const long x_row, const bytes row[OUTPUTS],
-                          const int groups)
+#define SPAN 16                /* units: as much of x as stays in the nearest cache */
+#define SUMS (SPAN * SCALES) /* of the groups of a span, for all its rows */
+#define STEP (SCALES / 2) /* groups at once; all of them, and scales would not stay in memory */
+
+/* sums[g] = sum of x over group g */
+static inline void sum_groups(__global const void *x, const long at, const int groups, float sums[SUMS])
 {
-    vfloat sum[OUTPUTS];
-    UNROLL
-    for (int t = 0; t < OUTPUTS; t++) {
-        sum[t] = 0.0f;
-    }
-    for (int group = 0; group < groups; group++) {
-        vfloat part[GROUP_VECTORS], all = 0.0f;
+    for (int g = 0; g < groups; g += WIDTH) {
+        vfloat part[WIDTH];
         UNROLL
-        for (int n = 0; n < GROUP_VECTORS; n++) {
-            part[n] = load_wide(TYPE, x, x_row + group * GROUP_COLUMNS + n * WIDTH);
-            all += part[n];
-        }
-        UNROLL
-        for (int t = 0; t < OUTPUTS; t++) {
-            bytes block = block_of(WEIGHT_TYPE, row[t], group);
-            const struct group_scale s = group_scale(WEIGHT_TYPE, block, group);
-            vfloat q[GROUP_VECTORS], first = 0.0f, second = 0.0f;
-            group_numbers(WEIGHT_TYPE, block, group, q);
+        for (int i = 0; i < WIDTH; i++) {
+            part[i] = 0.0f;
             UNROLL
-            for (int n = 0; n < HALF_VECTORS; n++) {
-                first = fma(q[n], part[n], first);
-                second = fma(q[n + HALF_VECTORS], part[n + HALF_VECTORS], second);
+            for (int n = 0; n < GROUP_VECTORS && g + i < groups; n++) {
+                part[i] += load_wide(TYPE, x, at + (g + i) * GROUP + n * WIDTH);
             }
-            if (WEIGHT_TYPE == Q6_K) {
-                sum[t] = fma(first, (vfloat)(s.first), sum[t]);
-                sum[t] = fma(second, (vfloat)(s.second), sum[t]);
-            } else {
-                sum[t] = fma(first + second, (vfloat)(s.first), sum[t]);
+        }
+        *(vfloat_at *)(sums + g) = sum_each(part);
+    }
+}
+
+/* What count groups, a unit's or one, add to the sums of rows. */
+INLINE void add_unit(const int rows, const int count, __global const void *x, const long at[ROWS], const long column,
+                     bytes unit, const float *sums, vfloat sum[ROWS][2], float8 rest[ROWS])
+{
+    float scale[SCALES], least[SCALES];
+    unit_scales(unit, count, scale, least);
+    UNROLL
+    for (int r = 0; r < rows && HAS_LEAST; r++) {
+        rest[r] = fma(*(const float8_at *)least, *(const float8_at *)(sums + r * (SUMS / rows)), rest[r]);
+    }
+    PRAGMA(unroll 1)
+    for (int g = 0; g < count; g += STEP) {
+        UNROLL
+        for (int e = 0; e < STEP && e < count; e++) {
+            vfloat number[GROUP_VECTORS];
+            UNROLL
+            for (int n = 0; n < GROUP_VECTORS; n++) {
+                number[n] = group_numbers(unit, g, e, n);
             }
-            if (WEIGHT_TYPE != Q6_K && WEIGHT_TYPE != Q8_0) {
-                sum[t] = fma(all, (vfloat)(s.least), sum[t]);
+            UNROLL
+            for (int r = 0; r < rows; r++) {
+                vfloat product = 0.0f;
+                UNROLL
+                for (int n = 0; n < GROUP_VECTORS; n++) {
+                    const vfloat value = load_wide(TYPE, x, at[r] + column + (g + e) * GROUP + n * WIDTH);
+                    product = n == 0 ? number[n] * value : fma(number[n], value, product);
+                }
+                sum[r][e % 2] = fma(product, (vfloat)(scale[g + e]), sum[r][e % 2]);
             }
         }
     }
+}
+
+/* dot and rest of rows rows of x and one of weights, from column on: groups of columns. */
+INLINE void add_span(const int rows, __global const void *x, const long at[ROWS], long column, bytes unit,
+                     const int groups, const float *sums, vfloat (*dot)[WIDTH], float (*rest)[WIDTH])
+{
+    vfloat sum[ROWS][2];
+    float8 below[ROWS];
     UNROLL
-    for (int t = 0; t < OUTPUTS; t++) {
-        dot[t] = sum[t];
+    for (int r = 0; r < rows; r++) {
+        sum[r][0] = sum[r][1] = 0.0f;
+        below[r] = 0.0f;
+    }
+    int g = 0;
+    for (; g + SCALES <= groups; g += SCALES) {
+        add_unit(rows, SCALES, x, at, column, unit, sums + g, sum, below);
+        unit += UNIT_BYTES;
+        column += UNIT;
+    }
+    for (; WEIGHT_TYPE < Q4_K && g < groups; g++) {
+        add_unit(rows, 1, x, at, column, unit, sums + g, sum, below);
+        unit += BLOCK_BYTES;
+        column += GROUP;
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        const float4 half_way = below[r].lo + below[r].hi;
+        dot[r][0] += sum[r][0] + sum[r][1];
+        rest[r][0] += (half_way.x + half_way.y) + (half_way.z + half_way.w);
+    }
+}
+
+/* Rows i to i + rows of WIDTH outputs. */
+INLINE void multiply_rows(const int rows, __global const void *x, const long4 x_at, __global const void *weight,
+                          const long4 weight_at, __global const void *bias, const long4 bias_at, __global void *y,
+                          const long4 y_at, const int i, const int out_dim, const int in_dim)
+{
+    const int o = get_group_id(0) * WIDTH, b = get_group_id(2), count = min(WIDTH, out_dim - o);
+    bytes first = (bytes)weight + weight_at.x + o * weight_at.z;
+    vfloat dot[ROWS][WIDTH];
+    float rest[ROWS][WIDTH], sums[SUMS], lane[WIDTH];
+    long at[ROWS];
+    for (int r = 0; r < rows; r++) {
+        at[r] = place(x_at, b, i + r, 0);
+        for (int t = 0; t < WIDTH; t++) {
+            dot[r][t] = 0.0f;
+            rest[r][t] = WITH_BIAS && t < count ? load(TYPE, bias, bias_at.x + o + t) : 0.0f;
+        }
+    }
+    for (int column = 0; column < in_dim; column += SPAN / rows * UNIT) {
+        const int groups = min(SUMS / rows, (in_dim - column) / GROUP);
+        for (int r = 0; r < rows && HAS_LEAST; r++) {
+            sum_groups(x, at[r] + column, groups, sums + r * (SUMS / rows));
+        }
+        for (int t = 0; t < count; t++) {
+            bytes unit = first + t * weight_at.z + column / UNIT * UNIT_BYTES;
+            add_span(rows, x, at, column, unit, groups, sums, (vfloat(*)[WIDTH])(&dot[0][t]),
+                     (float(*)[WIDTH])(&rest[0][t]));
+        }
+    }
+    for (int r = 0; r < rows; r++) {
+        *(vfloat_at *)lane = sum_each(dot[r]);
+        for (int t = 0; t < count; t++) {
+            store(OUT_TYPE, y, place(y_at, b, i + r, 0) + o + t, lane[t] + rest[r][t]);
+        }
     }
 }
 
@@ -60,25 +141,11 @@ void gemm_gemv_blocks_wide(__global const void *x, const long4 x_at, __global co
                            __global void *y, const long4 y_at, const int rows, const int out_dim,
                            const int in_dim)
 {
-    const int o = get_group_id(0) * WIDTH, b = get_group_id(2), count = min(WIDTH, out_dim - o);
-    const long step = row_bytes(WEIGHT_TYPE, in_dim);
-    bytes first = (bytes)weight + weight_at.x + o * step;
-    for (int i = 0; i < rows; i++) {
-        const long x_row = place(x_at, b, i, 0);
-        vfloat dot[WIDTH];
-        float lane[WIDTH];
-        for (int t = 0; t < WIDTH; t += OUTPUTS) {
-            bytes row[OUTPUTS]; /* behind the last one it is repeated */
-            UNROLL
-            for (int n = 0; n < OUTPUTS; n++) {
-                row[n] = first + min(t + n, count - 1) * step;
-            }
-            multiply_rows(dot + t, x, x_row, row, in_dim / GROUP_COLUMNS);
-        }
-        *(vfloat_at *)lane = sum_each(dot);
-        for (int t = 0; t < count; t++) {
-            const float start = WITH_BIAS ? load(TYPE, bias, bias_at.x + o + t) : 0.0f;
-            store(OUT_TYPE, y, place(y_at, b, i, 0) + o + t, lane[t] + start);
-        }
+    int i = 0;
+    for (; i + ROWS <= rows; i += ROWS) {
+        multiply_rows(ROWS, x, x_at, weight, weight_at, bias, bias_at, y, y_at, i, out_dim, in_dim);
+    }
+    for (; i < rows; i++) {
+        multiply_rows(1, x, x_at, weight, weight_at, bias, bias_at, y, y_at, i, out_dim, in_dim);
     }
 }

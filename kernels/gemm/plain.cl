@@ -15,7 +15,7 @@ __kernel void gemm_plain(__global const void *x, const long4 x_at, __global cons
         return;
     }
     const long x_row = place(x_at, b, i, 0), weight_row = place(weight_at, 0, o, 0);
-    bytes blocks = (bytes)weight + weight_at.x + o * row_bytes(WEIGHT_TYPE, in_dim);
+    bytes blocks = (bytes)weight + weight_row;
     float sum = 0.0f;
     for (int c = 0; c < in_dim; c++) {
         const float w = WEIGHT_TYPE >= Q8_0 ? block_value(WEIGHT_TYPE, blocks, c)

@@ -103,21 +103,27 @@ static inline void widen(vfloat *panel, __global const void *weight, const long4
 }
 
 /* The same from blocks. */
-static inline void widen_blocks(vfloat *panel, bytes weight, const int o, const int out_dim, const int in_dim,
-                                const int k0, const int count)
+static inline void widen_blocks(vfloat *panel, bytes weights, const long row_step, const int o, const int out_dim,
+                                const int in_dim, const int k0, const int count)
 {
-    const long step = row_bytes(WEIGHT_TYPE, in_dim);
-    for (int c = 0; c < count; c += GROUP_COLUMNS) {
-        vfloat value[WIDTH][GROUP_VECTORS], rows[WIDTH];
+    for (int c = 0; c < count; c += UNIT - (k0 + c) % UNIT) {
+        const int column = (k0 + c) / UNIT * UNIT, first = (k0 + c - column) / GROUP;
+        const int end = min(UNIT, min(in_dim, k0 + count) - column) / GROUP;
+        float scale[WIDTH][SCALES], least[WIDTH][SCALES];
+        bytes unit[WIDTH];
         for (int r = 0; r < WIDTH; r++) {
-            group_values(WEIGHT_TYPE, weight + min(o + r, out_dim - 1) * step, (k0 + c) / GROUP_COLUMNS, value[r]);
+            unit[r] = weights + min(o + r, out_dim - 1) * row_step + column / UNIT * UNIT_BYTES;
+            unit_scales(unit[r], end, scale[r], least[r]);
         }
-        for (int v = 0; v < GROUP_VECTORS; v++) {
-            UNROLL
-            for (int r = 0; r < WIDTH; r++) {
-                rows[r] = value[r][v];
+        for (int g = first; g < end; g++) {
+            for (int v = 0; v < GROUP_VECTORS; v++) {
+                vfloat rows[WIDTH];
+                UNROLL
+                for (int r = 0; r < WIDTH; r++) {
+                    rows[r] = group_numbers(unit[r], 0, g, v) * scale[r][g] + (HAS_LEAST ? least[r][g] : 0.0f);
+                }
+                turn(panel, rows, column + g * GROUP + v * WIDTH - k0);
             }
-            turn(panel, rows, c + v * WIDTH);
         }
     }
 }
@@ -166,7 +172,7 @@ void gemm_wide(__global const void *x, const long4 x_at, __global const void *we
             if (WEIGHT_TYPE < Q8_0) {
                 widen(panel + n, weight, weight_at, o, out_dim, k0, count);
             } else {
-                widen_blocks(panel + n, (bytes)weight + weight_at.x, o, out_dim, in_dim, k0, count);
+                widen_blocks(panel + n, (bytes)weight + weight_at.x, weight_at.z, o, out_dim, in_dim, k0, count);
             }
         }
         for (int i = 0; i < count_rows; i += TILE) {

@@ -92,10 +92,14 @@ static clattn_status complete(const clattn_project_desc *desc, clattn_project_de
 
 static void usual(void (*visit)(void *user, const void *desc), void *user)
 {
-    const clattn_project_desc desc = {.in_dim = 1024, .out_dim = 1024, .bias = true};
-    clattn_project_desc full;
-    if (complete(&desc, &full) == CLATTN_OK) {
-        visit(user, &full);
+    static const clattn_type weights[] = {CLATTN_F32, CLATTN_Q8_0};
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
+        const clattn_project_desc desc = {
+            .in_dim = 1024, .out_dim = 1024, .bias = true, .weight_type = weights[i]};
+        clattn_project_desc full;
+        if (complete(&desc, &full) == CLATTN_OK) {
+            visit(user, &full);
+        }
     }
 }
 
@@ -109,6 +113,11 @@ const struct clattn__family clattn__project_family = {
     .usual = usual,
 };
 
+static bool is_weight(clattn_type type)
+{
+    return clattn__is_float(type) || clattn__in_blocks(type);
+}
+
 /* Fills in what zero stands for, then checks. */
 static clattn_status complete(const clattn_project_desc *desc, clattn_project_desc *d)
 {
@@ -117,7 +126,7 @@ static clattn_status complete(const clattn_project_desc *desc, clattn_project_de
     }
     *d = *desc;
     if (d->weight_type == CLATTN_F32) {
-        d->weight_type = d->weight.mem ? d->weight.type : d->type;
+        d->weight_type = d->weight.mem && is_weight(d->weight.type) ? d->weight.type : d->type;
     }
     if (d->in_dim < 1 || d->in_dim > MAX_DIM) {
         return clattn__refuse("project: in_dim is %d, must be 1..%d", d->in_dim, MAX_DIM);
@@ -133,7 +142,7 @@ static clattn_status complete(const clattn_project_desc *desc, clattn_project_de
         return clattn__refuse("project: out_type is %s (%d), must be f32, f16 or bf16",
                               clattn_type_name(d->out_type), (int)d->out_type);
     }
-    if (!clattn__is_float(d->weight_type) && !clattn__in_blocks(d->weight_type)) {
+    if (!is_weight(d->weight_type)) {
         return clattn__refuse(
             "project: weight_type is %s (%d), must be f32, f16, bf16 or in blocks",
             clattn_type_name(d->weight_type), (int)d->weight_type);

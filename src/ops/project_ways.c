@@ -105,7 +105,7 @@ const struct clattn__variant clattn__project_registry[] = {
     {.name = "gemm/gemv_blocks_wide",
      .few_rows = true,
      .fits = gemv_blocks_fits,
-     .params = {{"WIDTH", 16}, {"OUTPUTS", 4, {1, 2, 4}}},
+     .params = {{"WIDTH", 16}, {"ROWS", 4, {2, 4, 8}}},
      .adapt = gemv_adapt,
      .geometry = gemv_geometry},
     {.name = "gemm/clblast", .library = true, .fits = clblast_fits},

@@ -37,18 +37,18 @@ int64_t tensor_elements(const clattn_tensor *tensor)
 
 static size_t tensor_bytes(const clattn_tensor *tensor)
 {
-    return (size_t)tensor_elements(tensor) * clattn_type_size(tensor->type);
+    return (size_t)(tensor->size[0] * tensor->size[1] * tensor->size[2]) *
+           clattn_row_bytes(tensor->type, tensor->size[3]);
 }
 
 void tensor_write(const clattn_tensor *tensor, const void *values)
 {
     const size_t bytes = tensor_bytes(tensor);
     if (bytes > 0) {
-        ck_assert_int_eq(
-            clEnqueueWriteBuffer(fixture.queue, tensor->mem, CL_TRUE,
-                                 (size_t)tensor->offset * clattn_type_size(tensor->type), bytes,
-                                 values, 0, NULL, NULL),
-            CL_SUCCESS);
+        ck_assert_int_eq(clEnqueueWriteBuffer(fixture.queue, tensor->mem, CL_TRUE,
+                                              clattn_row_bytes(tensor->type, tensor->offset), bytes,
+                                              values, 0, NULL, NULL),
+                         CL_SUCCESS);
     }
 }
 
@@ -57,11 +57,10 @@ void tensor_read(const clattn_tensor *tensor, void *values, size_t capacity)
     const size_t bytes = tensor_bytes(tensor);
     ck_assert_int_le(tensor_elements(tensor), (int64_t)capacity);
     if (bytes > 0) {
-        ck_assert_int_eq(
-            clEnqueueReadBuffer(fixture.queue, tensor->mem, CL_TRUE,
-                                (size_t)tensor->offset * clattn_type_size(tensor->type), bytes,
-                                values, 0, NULL, NULL),
-            CL_SUCCESS);
+        ck_assert_int_eq(clEnqueueReadBuffer(fixture.queue, tensor->mem, CL_TRUE,
+                                             clattn_row_bytes(tensor->type, tensor->offset), bytes,
+                                             values, 0, NULL, NULL),
+                         CL_SUCCESS);
     }
 }
 
