@@ -114,8 +114,7 @@ operand operand_numbers(const char *name, const char *numbers, int64_t batch)
 
 size_t operand_bytes(const operand *o)
 {
-    return (size_t)(o->size[0] * o->size[1] * o->size[2]) *
-           clattn_row_bytes(o->type, o->size[3]);
+    return (size_t)(o->size[0] * o->size[1] * o->size[2]) * clattn_row_bytes(o->type, o->size[3]);
 }
 
 operand *workload_operand(workload *w, const char *name)

@@ -111,11 +111,13 @@ static inline bool within_bounds(const struct score_arguments *a, const struct h
     return whole;
 }
 
+#define BOUNDS_ONLY (!WITH_MASK && !WITH_BIAS)
+
 /* The same where no mask or bias needs a look either. */
 static inline bool wholly_visible(const struct score_arguments *a, const struct head *head,
                                   const int i0, const int i1, const int first, const int end)
 {
-    return !WITH_MASK && !WITH_BIAS && within_bounds(a, head, i0, i1, first, end);
+    return BOUNDS_ONLY && within_bounds(a, head, i0, i1, first, end);
 }
 
 /* Whether query i sees key j, as far as that is known without the score. */

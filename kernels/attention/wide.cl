@@ -28,6 +28,8 @@
 
 #define ROWS (VECTORS * WIDTH)
 #define EXTRA (WITH_BIAS || WITH_MASK)
+#define SCATTERED_F32 (SCATTERED && KV_TYPE == F32)
+#define RELATIVE_SCORES (!SOFTCAP && !WITH_ALIBI) /* where the reference may be within the product */
 #define HEADROOM 60.0f
 #define LN2 0.69314718055994530942f
 
@@ -391,7 +393,7 @@ static inline void multiply_values(vfloat (*sum)[VECTORS], vfloat weight[TILE_K]
         for (int n = 0; n < VECTORS; n++) {
             w[n] = weight[j][n];
         }
-        if (SCATTERED && KV_TYPE == F32) {
+        if (SCATTERED_F32) {
             row = tile->row[j].values;
         }
         UNROLL
@@ -535,7 +537,7 @@ void attention_wide(ATTENTION_ARGUMENTS)
                         key_row[t] = (__global const float *)k + key_place(&head.keys, k_at, min(j0 + j + t, keys.end - 1), g);
                     }
                     multiply_keys(score, query, key_row, wide_keys, SOFTCAP ? zero : start);
-                    if (!SOFTCAP && !WITH_ALIBI && relative && j + KEYS <= count &&
+                    if (RELATIVE_SCORES && relative && j + KEYS <= count &&
                         (open_tile || within_bounds(&a, &head, i0, i1, j0 + j, j0 + j + KEYS))) {
                         weigh(weight + j, score, top, tile_total);
                     } else {

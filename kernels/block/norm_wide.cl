@@ -17,6 +17,7 @@
 #include "block/norm.h"
 #include "block/row.h"
 
+#define ROUNDED_SUM (WITH_SUM && TYPE != F32)
 #define SHARE 16
 
 static inline vfloat fresh_wide(const struct row *row, const int c)
@@ -31,7 +32,7 @@ static inline vfloat take_wide(const struct row *row, const int c)
     if (WITH_SUM) {
         store_wide(TYPE, row->sum, row->sum_at + c, value);
     }
-    return WITH_SUM && TYPE != F32 ? load_wide(TYPE, row->sum, row->sum_at + c) : value;
+    return ROUNDED_SUM ? load_wide(TYPE, row->sum, row->sum_at + c) : value;
 }
 
 static inline vfloat again_wide(const struct row *row, const int c)

@@ -220,9 +220,9 @@ static clattn_status pack(const struct project_op *op, const int *params, cl_com
 static size_t packed_scratch(const struct project_op *op, int64_t rows)
 {
     (void)rows;
-    return op->weight.mem || !op->pack ? 0
-                                       : (size_t)packed_view(op, op->base.params, NULL).extent *
-                                             sizeof(float);
+    return op->weight.mem || !op->pack
+               ? 0
+               : (size_t)packed_view(op, op->base.params, NULL).extent * sizeof(float);
 }
 
 static clattn_status run_packed(const struct project_op *op, const struct clattn__variant *variant,
@@ -246,9 +246,8 @@ clattn_status clattn__project_keep(struct project_op *op, const struct clattn__v
     }
     cl_int code;
     const struct clattn__view packed = packed_view(op, op->base.params, NULL);
-    cl_mem mem =
-        clCreateBuffer(op->base.context->cl, CL_MEM_READ_WRITE,
-                       (size_t)packed.extent * sizeof(float), NULL, &code);
+    cl_mem mem = clCreateBuffer(op->base.context->cl, CL_MEM_READ_WRITE,
+                                (size_t)packed.extent * sizeof(float), NULL, &code);
     TRY(clattn__opencl(code, "clCreateBuffer"));
     op->weight = packed;
     op->weight.mem = mem;
