@@ -92,6 +92,16 @@ build() {
 clattn=$made/gcc/tools/clattn
 need_clattn() { build gcc; }
 
+# One of clang's, host code under ASan and UBSan: $made/sanitize.
+need_sanitized() {
+  need_tool clang
+  export CC=clang
+  build sanitize --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+  export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1
+  export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+  export LSAN_OPTIONS=suppressions=$PWD/ci/leaks-of-drivers.txt:print_suppressions=0
+}
+
 # venv NAME REQUIREMENTS: $made/NAME, a Python environment with exactly what the file lists.
 # One package at a time, so that a missing network is told by the name of what could not be had.
 venv() {

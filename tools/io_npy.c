@@ -152,7 +152,7 @@ static bool read_header_text(FILE *file, uint64_t bytes, char **text, uint64_t *
     if (bytes < 10) {
         return refuse(why, bytes ? "not a .npy file" : "empty file");
     }
-    if (!file_read(file, fixed, 10, why)) {
+    if (!file_fill(file, fixed, 10, why)) {
         return false;
     }
     if (memcmp(fixed, magic, MAGIC) != 0) {
@@ -165,7 +165,7 @@ static bool read_header_text(FILE *file, uint64_t bytes, char **text, uint64_t *
     uint64_t length = fixed[8] | (uint64_t)fixed[9] << 8;
     *start = 10;
     if (version > 1) {
-        if (!file_read(file, fixed + 10, 2, why)) {
+        if (!file_fill(file, fixed + 10, 2, why)) {
             return false;
         }
         length |= (uint64_t)fixed[10] << 16 | (uint64_t)fixed[11] << 24;
@@ -182,7 +182,7 @@ static bool read_header_text(FILE *file, uint64_t bytes, char **text, uint64_t *
         return refuse(why, "out of memory");
     }
     *start += length;
-    return file_read(file, *text, (size_t)length, why);
+    return file_fill(file, *text, (size_t)length, why);
 }
 
 static bool find_type(const char *descr, array_type *type, reason *why)
@@ -229,7 +229,7 @@ bool npy_read(FILE *file, uint64_t bytes, array *out, reason *why)
         return refuse(why, "%" PRIu64 " bytes of data where the shape needs %zu", bytes - start,
                       needed);
     }
-    return array_make(type, h.rank, h.shape, out, why) && file_read(file, out->data, needed, why);
+    return array_make(type, h.rank, h.shape, out, why) && file_fill(file, out->data, needed, why);
 }
 
 /* ---- Writing ---------------------------------------------------------------- */

@@ -123,7 +123,7 @@ static bool read_tensor(FILE *file, uint64_t start, uint64_t bytes, const cJSON 
     if (fseeko(file, (off_t)(start + (uint64_t)begin), SEEK_SET) != 0) {
         return refuse(why, "cannot seek");
     }
-    return array_make(type, rank, shape, out, why) && file_read(file, out->data, needed, why);
+    return array_make(type, rank, shape, out, why) && file_fill(file, out->data, needed, why);
 }
 
 bool safetensors_read(FILE *file, uint64_t bytes, const char *name, array *out, reason *why)
@@ -133,7 +133,7 @@ bool safetensors_read(FILE *file, uint64_t bytes, const char *name, array *out, 
     if (bytes < sizeof lead) {
         return refuse(why, "truncated: no safetensors header");
     }
-    if (!file_read(file, lead, sizeof lead, why)) {
+    if (!file_fill(file, lead, sizeof lead, why)) {
         return false;
     }
     for (int i = 7; i >= 0; i--) {
@@ -152,7 +152,7 @@ bool safetensors_read(FILE *file, uint64_t bytes, const char *name, array *out, 
     }
     bool done = false;
     cJSON *header = NULL;
-    if (!file_read(file, text, (size_t)length, why)) {
+    if (!file_fill(file, text, (size_t)length, why)) {
         goto end;
     }
     header = cJSON_ParseWithLength(text, (size_t)length);

@@ -3,6 +3,7 @@
 #include "io_safetensors.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -25,12 +26,33 @@ FILE *file_open(const char *path, uint64_t *bytes, reason *why)
     return file;
 }
 
-bool file_read(FILE *file, void *to, size_t bytes, reason *why)
+bool file_fill(FILE *file, void *to, size_t bytes, reason *why)
 {
     if (fread(to, 1, bytes, file) == bytes) {
         return true;
     }
     return ferror(file) ? refuse(why, "%s", strerror(errno)) : refuse(why, "truncated");
+}
+
+char *file_text(const char *path, size_t *bytes, reason *why)
+{
+    uint64_t length;
+    FILE *file = file_open(path, &length, why);
+    if (!file) {
+        return NULL;
+    }
+    *bytes = (size_t)length;
+    char *text = length < SIZE_MAX ? malloc((size_t)length + 1) : NULL;
+    if (!text) {
+        refuse(why, "out of memory");
+    } else if (!file_fill(file, text, *bytes, why)) {
+        free(text);
+        text = NULL;
+    } else {
+        text[*bytes] = '\0';
+    }
+    fclose(file);
+    return text;
 }
 
 bool array_load(const char *path, array *out, reason *why)

@@ -12,7 +12,10 @@ bool array_load(const char *path, array *out, reason *why);
 /* A regular file opened for reading; NULL with the reason. */
 FILE *file_open(const char *path, uint64_t *bytes, reason *why);
 
-/* Reads all of it, or gives the reason: the end came too soon, or the read failed. */
-bool file_read(FILE *file, void *to, size_t bytes, reason *why);
+/* Fills all of it, or gives the reason: the end came too soon, or the read failed. */
+bool file_fill(FILE *file, void *to, size_t bytes, reason *why);
+
+/* A whole regular file, with a zero behind it; the caller frees.  NULL with the reason. */
+char *file_text(const char *path, size_t *bytes, reason *why);
 
 #endif /* TOOLS_LOAD_H */

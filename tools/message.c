@@ -52,6 +52,14 @@ int wrong_usage(const char *format, ...)
     return EXIT_USAGE;
 }
 
+void note(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+}
+
 bool refuse(reason *why, const char *format, ...)
 {
     va_list args;

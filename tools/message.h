@@ -21,6 +21,9 @@ void message_command(const char *name);
 int fail(const char *format, ...) PRINTF_LIKE(1, 2);
 int wrong_usage(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/* The same for what is worth knowing and no failure. */
+void note(const char *format, ...) PRINTF_LIKE(1, 2);
+
 /* Why a reader or writer refused; its caller knows which option was meant. */
 typedef struct reason {
     char text[512];

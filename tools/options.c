@@ -34,6 +34,16 @@ const char *parse_text(const char *text, void *target)
     return *text ? NULL : "a value that is not empty";
 }
 
+const char *parse_list(const char *text, void *target)
+{
+    text_list *list = target;
+    if (list->count == TEXT_LIST_MAX) {
+        return "no more of them";
+    }
+    list->items[list->count++] = text;
+    return NULL;
+}
+
 bool read_integer(const char *text, int64_t low, int64_t high, int64_t *out)
 {
     char *end;
@@ -186,15 +196,16 @@ static int check_words(const option_row *row, char **argv)
     return EXIT_DONE;
 }
 
-static int store_word(const option_row *row, void *options, bool *taken)
+static int store_word(const command_line *line, void *options, const char *word, bool *taken)
 {
-    if (!row || *taken) {
-        return wrong_usage("unexpected argument '%s'", optarg);
+    const option_row *row = line->word;
+    if (!row || (*taken && !line->many_words)) {
+        return wrong_usage("unexpected argument '%s'", word);
     }
     *taken = true;
-    const char *expected = row->parse(optarg, (char *)options + row->target);
+    const char *expected = row->parse(word, (char *)options + row->target);
     if (expected) {
-        return wrong_usage("%s '%s': expected %s", row->name, optarg, expected);
+        return wrong_usage("%s '%s': expected %s", row->name, word, expected);
     }
     return EXIT_DONE;
 }
@@ -226,7 +237,7 @@ bool options_parse(const command_line *line, int argc, char **argv, void *option
     /* "-": words in their order, without moving them; ":": tell a missing value apart. */
     while (*status == EXIT_DONE && (code = getopt_long(argc, argv, "-:", table, NULL)) != -1) {
         if (code == 1) {
-            *status = store_word(line->word, options, &word_taken);
+            *status = store_word(line, options, optarg, &word_taken);
         } else if (code < 256) {
             *status = explain(code, argv, rows);
         } else {
@@ -246,8 +257,8 @@ bool options_parse(const command_line *line, int argc, char **argv, void *option
             *status = store(row, options);
         }
     }
-    if (*status == EXIT_DONE && optind < argc) { /* what stands after "--" */
-        *status = wrong_usage("unexpected argument '%s'", argv[optind]);
+    for (; *status == EXIT_DONE && optind < argc; optind++) { /* what stands after "--" */
+        *status = store_word(line, options, argv[optind], &word_taken);
     }
     return *status == EXIT_DONE;
 }

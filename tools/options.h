@@ -34,14 +34,23 @@ typedef struct command_line {
     size_t row_count;
     const char *examples;   /* may be NULL */
     const option_row *word; /* how a word that is no option is read; NULL = there is none */
+    bool many_words;        /* it may come more than once */
 } command_line;
 
 /* Reads argv[1..] into options.  True: go on.  False: leave with *status, after
  * --help or --version, or after a line naming the option that is wrong. */
 bool options_parse(const command_line *line, int argc, char **argv, void *options, int *status);
 
+/* What is given more than once. */
+enum { TEXT_LIST_MAX = 256 };
+typedef struct text_list {
+    const char *items[TEXT_LIST_MAX];
+    int count;
+} text_list;
+
 /* Parsers for rows, target in parentheses. */
 option_parser parse_text;  /* (const char *) kept as given, not empty */
+option_parser parse_list;  /* (text_list) one more of them, which may be empty */
 option_parser parse_count; /* (int32_t) 1.. */
 option_parser parse_float; /* (float) finite, and not so small that it becomes 0 */
 

@@ -1,5 +1,6 @@
 #include "tokens.h"
 #include "load.h"
+#include "utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,23 +28,22 @@ static bool split_lines(tokens *t, size_t bytes, reason *why)
     return true;
 }
 
-bool tokens_load(const char *path, tokens *out, reason *why)
+bool tokens_of(char *text, size_t bytes, tokens *out, reason *why)
 {
-    uint64_t bytes;
-    *out = (tokens){0};
-    FILE *file = file_open(path, &bytes, why);
-    if (!file) {
+    *out = (tokens){.text = text};
+    if (!split_lines(out, bytes, why)) {
+        tokens_free(out);
         return false;
     }
-    out->text = bytes < SIZE_MAX ? malloc((size_t)bytes + 1) : NULL;
-    bool read =
-        out->text ? file_read(file, out->text, (size_t)bytes, why) : refuse(why, "out of memory");
-    fclose(file);
-    read = read && split_lines(out, (size_t)bytes, why);
-    if (!read) {
-        tokens_free(out);
-    }
-    return read;
+    return true;
+}
+
+bool tokens_load(const char *path, tokens *out, reason *why)
+{
+    size_t bytes;
+    char *text = file_text(path, &bytes, why);
+    *out = (tokens){0};
+    return text && tokens_of(text, bytes, out, why);
 }
 
 void tokens_free(tokens *t)
@@ -53,43 +53,25 @@ void tokens_free(tokens *t)
     *t = (tokens){0};
 }
 
-/* Bytes of the UTF-8 sequence at s; 0 if it is none, or would not show. */
-static int sequence(const unsigned char *s)
-{
-    const int bytes = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    if (bytes == 1) {
-        return s[0] >= ' ' && s[0] != 127;
-    }
-    if (s[0] > 0xf4) {
-        return 0;
-    }
-    for (int i = 1; i < bytes; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    const bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    const bool outside = (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f);
-    return overlong || outside ? 0 : bytes;
-}
-
 void tokens_label(const char *token, char label[LABEL_BYTES])
 {
     enum { MOST = 14 };
     static const char unknown[] = "\xef\xbf\xbd", more[] = "\xe2\x80\xa6"; /* U+FFFD, ellipsis */
-    const unsigned char *s = (const unsigned char *)token;
+    const char *end = token + strlen(token);
     char *to = label;
-    for (int characters = 0; *s; characters++) {
-        const int bytes = sequence(s);
-        const bool last = characters == MOST - 1 && s[bytes ? bytes : 1] != '\0';
-        const char *from = last ? more : bytes ? (const char *)s : unknown;
-        const size_t length = last || !bytes ? 3 : (size_t)bytes;
+    for (int characters = 0; token < end; characters++) {
+        int32_t code;
+        const size_t bytes = utf8_next(token, (size_t)(end - token), &code);
+        const bool last = characters == MOST - 1 && token + bytes < end;
+        const bool shows = code >= ' ' && code != 127;
+        const char *from = last ? more : shows ? token : unknown;
+        const size_t length = last || !shows ? 3 : bytes;
         memcpy(to, from, length);
         to += length;
         if (last) {
             break;
         }
-        s += bytes ? bytes : 1;
+        token += bytes;
     }
     *to = '\0';
 }

@@ -5,6 +5,7 @@
 #include "message.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct tokens {
@@ -15,6 +16,10 @@ typedef struct tokens {
 
 /* An empty line is an empty token; the last one needs no line end. */
 bool tokens_load(const char *path, tokens *out, reason *why);
+
+/* The same of a text, which is freed with it, or at once if that fails.  A byte is free behind it.
+ */
+bool tokens_of(char *text, size_t bytes, tokens *out, reason *why);
 void tokens_free(tokens *t);
 
 enum { LABEL_BYTES = 80 };

@@ -1,0 +1,65 @@
+/* tools/tokenizer_wordpiece.c: what precedes the first byte 0xff is a vocabulary or refused with a
+ * reason, what follows is text for it; without such a byte all is text for a vocabulary of letters.
+ */
+#include "target.h"
+
+#include "tokenizer_wordpiece.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static wordpiece *make(const char *vocabulary, size_t bytes, bool cased)
+{
+    wordpiece *tokenizer;
+    reason why = {""};
+    char *copy = malloc(bytes + 1);
+    REQUIRE(copy != NULL);
+    memcpy(copy, vocabulary, bytes);
+    if (!wordpiece_create(copy, bytes, cased, &tokenizer, &why)) {
+        REQUIRE(why.text[0] != '\0' && !tokenizer);
+    }
+    return tokenizer;
+}
+
+static void encode(const wordpiece *tokenizer, const char *text, size_t bytes, size_t most)
+{
+    ids list = {0};
+    reason why;
+    REQUIRE(wordpiece_encode(tokenizer, text, bytes, most, &list, &why));
+    REQUIRE(list.count >= 2 && list.count <= most);
+    for (size_t i = 0; i < list.count; i++) {
+        REQUIRE(list.items[i] >= 0 && list.items[i] < wordpiece_count(tokenizer));
+        REQUIRE(wordpiece_piece(tokenizer, list.items[i]) != NULL);
+    }
+    ids_free(&list);
+}
+
+static void run(const wordpiece *tokenizer, const char *text, size_t bytes)
+{
+    encode(tokenizer, text, bytes, SIZE_MAX);
+    encode(tokenizer, text, bytes, 5);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    static const char letters[] =
+        "[UNK]\n[CLS]\n[SEP]\n[PAD]\na\nb\n##a\n##b\nab\n##ab\n.\n\xe6\x97\xa5";
+    static wordpiece *uncased, *cased;
+    const uint8_t *split = bytes ? memchr(data, 0xff, bytes) : NULL;
+    if (!uncased) {
+        uncased = make(letters, sizeof letters - 1, false);
+        cased = make(letters, sizeof letters - 1, true);
+    }
+    if (!split) {
+        run(uncased, (const char *)data, bytes);
+        run(cased, (const char *)data, bytes);
+        return 0;
+    }
+    const size_t first = (size_t)(split - data);
+    wordpiece *tokenizer = make((const char *)data, first, false);
+    if (tokenizer) {
+        run(tokenizer, (const char *)split + 1, bytes - first - 1);
+    }
+    wordpiece_destroy(tokenizer);
+    return 0;
+}

@@ -1,0 +1,69 @@
+#include "special_tokens.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool special_make(special_tokens *set, size_t tokens)
+{
+    *set = (special_tokens){.lengths = calloc(tokens + 1, sizeof *set->lengths)};
+    return lookup_make(&set->texts, tokens) && set->lengths;
+}
+
+void special_free(special_tokens *set)
+{
+    lookup_free(&set->texts);
+    free(set->lengths);
+    *set = (special_tokens){0};
+}
+
+static void add_length(special_tokens *set, size_t length)
+{
+    size_t i = 0;
+    while (i < set->length_count && set->lengths[i] > length) {
+        i++;
+    }
+    if (i == set->length_count || set->lengths[i] != length) {
+        memmove(&set->lengths[i + 1], &set->lengths[i],
+                (set->length_count - i) * sizeof *set->lengths);
+        set->lengths[i] = length;
+        set->length_count++;
+    }
+}
+
+void special_add(special_tokens *set, const char *text, size_t bytes, int32_t id)
+{
+    if (bytes > 0 && lookup_add(&set->texts, text, bytes, id)) {
+        add_length(set, bytes);
+        set->begins[(unsigned char)*text] = true;
+        set->count++;
+    }
+}
+
+static int32_t find_here(const special_tokens *set, const char *text, size_t bytes, size_t *length)
+{
+    for (size_t i = 0; i < set->length_count; i++) {
+        const int32_t id =
+            set->lengths[i] <= bytes ? lookup_find(&set->texts, text, set->lengths[i]) : -1;
+        if (id >= 0) {
+            *length = set->lengths[i];
+            return id;
+        }
+    }
+    return -1;
+}
+
+int32_t special_find(const special_tokens *set, const char *text, size_t bytes, size_t *at,
+                     size_t *length)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        const int32_t id =
+            set->begins[(unsigned char)text[i]] ? find_here(set, text + i, bytes - i, length) : -1;
+        if (id >= 0) {
+            *at = i;
+            return id;
+        }
+    }
+    *at = bytes;
+    *length = 0;
+    return -1;
+}
