@@ -151,12 +151,12 @@ use_intel() {
 jobs=${CLATTN_JOBS:-$(nproc)}
 export MESON_TESTTHREADS=$jobs
 
-# small_cases KEYS [OP]: the smoke and ci cases (of an operation) with at most so many keys, one a
-# line, for devices that are slow.
+# small_cases KEYS [OP]: the smoke and ci cases (of an operation) with at most so many keys or
+# columns, one a line, for devices that are slow.
 small_cases() {
   cat tests/cases/smoke.txt tests/cases/ci.txt | awk -v keys="$1" -v op="${2:-}" '
     !/^[a-z]/ || (op != "" && $1 != op) { next }
-    { for (i = 1; i < NF; i++) if ($i == "--nk" && $(i + 1) > keys) next; print }'
+    { for (i = 1; i < NF; i++) if ($i ~ /^--(nk|columns)$/ && $(i + 1) > keys) next; print }'
 }
 
 # Runs a program once for each line that it reads, several at a time; the line is its last argument.

@@ -1,8 +1,10 @@
 /* clattn info: devices, what was found out about them, kernels chosen and refused. */
+#include "check.h"
 #include "commands.h"
 #include "message.h"
 #include "report.h"
 #include "session.h"
+#include "workload.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,37 +26,25 @@ static const command_line line = {
 
 /* ---- Operations asked about ----------------------------------------------------------- */
 
-static const clattn_attention_desc attention_f32 = {
-    .head_dim = 64, .query_heads = 8, .type = CLATTN_F32, .out_type = CLATTN_F32};
-static const clattn_attention_desc attention_f16 = {
-    .head_dim = 64, .query_heads = 8, .type = CLATTN_F16, .out_type = CLATTN_F16, .causal = true};
-static const clattn_project_desc project_f32 = {
-    .in_dim = 512, .out_dim = 512, .type = CLATTN_F32, .out_type = CLATTN_F32};
-
-static const clattn_classic_desc additive_f32 = {.attention = {.head_dim = 64, .query_heads = 8}};
-
 typedef struct question {
     const char *name;
-    const clattn_attention_desc *attention; /* or */
-    const clattn_project_desc *project;     /* or */
-    const clattn_classic_desc *classic;
+    const char *line; /* a case */
 } question;
 
 static const question questions[] = {
-    {"attention, f32, head size 64", .attention = &attention_f32},
-    {"attention, f16, head size 64, causal", .attention = &attention_f16},
-    {"project, f32, 512 to 512", .project = &project_f32},
-    {"additive, f32, hidden size 64", .classic = &additive_f32},
+    {"attention, f32, head size 64", "attention --heads 8 --head-dim 64"},
+    {"attention, f16, head size 64, causal",
+     "attention --heads 8 --head-dim 64 --type f16 --causal"},
+    {"project, f32, 512 to 512", "project --in 512 --out 512"},
+    {"norm, f32, RMS", "norm --rms --weight"},
+    {"rope, f32, head size 128", "rope --head-dim 128"},
+    {"activation, f32, SwiGLU", "activation --kind swiglu"},
+    {"embed, f16", "embed --type f16"},
+    {"softmax, f32", "softmax"},
+    {"topk, f32, 64 of a row", "topk --k 64"},
+    {"additive, f32, hidden size 64", "additive --heads 8 --head-dim 64"},
 };
 enum { QUESTIONS = sizeof questions / sizeof questions[0] };
-
-static clattn_status ask(const question *q, clattn_context *context, clattn_variant_report *report,
-                         void *user)
-{
-    return q->attention ? clattn_attention_variants(context, q->attention, report, user)
-           : q->project ? clattn_project_variants(context, q->project, report, user)
-                        : clattn_classic_variants(context, q->classic, report, user);
-}
 
 typedef struct parameters {
     char text[160]; /* "" = the kernel has none */
@@ -71,21 +61,14 @@ static void take_first(void *user, const clattn_candidate *candidate)
     }
 }
 
-static parameters parameters_of(const question *q, clattn_context *context, const char *kernel)
+static parameters parameters_of(const struct test_case *c, clattn_context *context,
+                                const char *kernel)
 {
     parameters p = {"", false};
-    if (q->attention) {
-        clattn_attention_desc desc = *q->attention;
-        desc.kernel = kernel;
-        clattn_attention_candidates(context, &desc, take_first, &p);
-    } else if (q->project) {
-        clattn_project_desc desc = *q->project;
-        desc.kernel = kernel;
-        clattn_project_candidates(context, &desc, take_first, &p);
-    } else {
-        clattn_classic_desc desc = *q->classic;
-        desc.attention.kernel = kernel;
-        clattn_classic_candidates(context, &desc, take_first, &p);
+    workload w;
+    reason why;
+    if (workload_describe(&w, c, &why) && w.kind->candidates) {
+        w.kind->candidates(&w, context, kernel, take_first, &p);
     }
     return p;
 }
@@ -138,7 +121,7 @@ static void print_facts(const clattn_device_facts *f)
 /* Variants come best first: the first that is not refused is the one chosen. */
 typedef struct listing {
     clattn_context *context;
-    const question *asked;
+    struct test_case asked;
     cJSON *variants; /* NULL = text */
     bool chosen;
 } listing;
@@ -161,7 +144,7 @@ static void list_variant(void *user, const char *kernel, const char *refusal)
     const char *state = refusal ? "refused" : list->chosen ? "fits" : "chosen";
     parameters p = {"", false};
     if (!refusal) {
-        p = parameters_of(list->asked, list->context, kernel);
+        p = parameters_of(&list->asked, list->context, kernel);
     }
     list->chosen = list->chosen || !refusal;
     if (!list->variants) {
@@ -184,7 +167,9 @@ static bool list_kernels(clattn_context *context, cJSON *device)
 {
     cJSON *ops = device ? cJSON_AddArrayToObject(device, "ops") : NULL;
     for (int i = 0; i < QUESTIONS; i++) {
-        listing list = {.context = context, .asked = &questions[i]};
+        listing list = {.context = context};
+        char why[256];
+        case_parse(questions[i].line, NULL, &list.asked, why, sizeof why); /* they are cases */
         if (device) {
             cJSON *op = cJSON_CreateObject();
             cJSON_AddStringToObject(op, "op", questions[i].name);
@@ -193,7 +178,8 @@ static bool list_kernels(clattn_context *context, cJSON *device)
         } else {
             printf("  %s\n", questions[i].name);
         }
-        if (ask(&questions[i], context, list_variant, &list) != CLATTN_OK) {
+        if (check_op_named(list.asked.op)->variants(context, &list.asked, list_variant, &list) !=
+            CLATTN_OK) {
             fail("%s: %s", questions[i].name, clattn_error());
             return false;
         }

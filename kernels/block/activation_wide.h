@@ -20,8 +20,7 @@ static inline vfloat normal_share_wide(const vfloat x)
     p = fma(p, t, (vfloat)(0.139098462105f));
     p = fma(p, t, (vfloat)(0.141884781164f));
     p = fma(p, t, (vfloat)(0.143705175176f));
-    const vfloat power = z * z * (-0.5f * LOG2E);
-    const vfloat above = power < -126.0f ? (vfloat)(0.0f) : exp2_wide(power) * p * t;
+    const vfloat above = exp2_wide(z * z * (-0.5f * LOG2E)) * p * t;
     return x < 0.0f ? above : 1.0f - above;
 }
 

@@ -55,6 +55,9 @@ static void fill(struct trial *t, struct rng *rng)
     trial_normal(t, RESIDUAL, rng, 1, 0);
     trial_normal(t, WEIGHT, rng, 1, 0);
     trial_normal(t, BIAS, rng, 1, 0);
+    for (int64_t n = 0; t->c->extreme && n < t->o[X].count; n += t->c->columns) {
+        buffer_put_nth(&t->o[X], n, 1e5); /* a column far from all others */
+    }
     if (t->c->nan && t->o[X].count) {
         buffer_put_nth(&t->o[X], rng_below(rng, t->o[X].count), NAN);
     }

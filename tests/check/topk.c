@@ -24,7 +24,7 @@ static bool describe(struct trial *t, struct check_result *result)
     return true;
 }
 
-/* ties: numbers from -2 to 2, both zeros among them, and infinities. */
+/* ties: numbers from -2 to 2, both zeros among them, and infinities.  extreme: -inf alone. */
 static void fill(struct trial *t, struct rng *rng)
 {
     static const double few[] = {-2, -1, -0.0, 0, 1, 2, INFINITY, -INFINITY};
@@ -33,7 +33,10 @@ static void fill(struct trial *t, struct rng *rng)
         buffer_put_nth(&t->o[X], n, PICK(rng, few));
     }
     for (int64_t n = 0; t->c->nan && n < t->o[X].count; n += 1 + rng_below(rng, 20)) {
-        buffer_put_nth(&t->o[X], n, NAN);
+        buffer_put_nth(&t->o[X], n, rng_below(rng, 2) ? NAN : -NAN);
+    }
+    for (int64_t n = 0; t->c->extreme && n < t->o[X].count; n++) {
+        buffer_put_nth(&t->o[X], n, -INFINITY);
     }
 }
 

@@ -33,20 +33,11 @@ How the operator's rules become options of `attend`:
 Exit status: 0 all passed, 1 something failed, 2 wrong usage.
 """
 
-import argparse
-import os
-import shlex
-import shutil
-import subprocess
 import sys
-import tempfile
-import warnings
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import onnx
+
+from onnx_cases import Suite, compare, load, save
 
 TOLERANCE = {"f32": (1e-5, 1e-5), "f16": (2e-3, 2e-3), "bf16": (1e-2, 1e-2)}
 TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
@@ -60,66 +51,13 @@ ATTRIBUTES = {
     "right_window_size", "scale", "softcap", "softmax_precision",
 }  # fmt: skip
 
-SECONDS_PER_CASE = 600  # the first use of a kernel compiles it, which some drivers do slowly
+
+def is_3d(case):
+    return case.inputs["q"].ndim == 3
 
 
-@dataclass
-class Case:
-    name: str
-    inputs: dict[str, np.ndarray]
-    expected: dict[str, np.ndarray]
-    attributes: dict[str, object]
-
-    def attribute(self, name, default):
-        return self.attributes.get(name, default)
-
-    @property
-    def is_3d(self):
-        return self.inputs["q"].ndim == 3
-
-    @property
-    def type(self):
-        return TYPES.get(str(self.inputs["q"].dtype))
-
-
-class Failure(Exception):
-    """Why a case failed, in one line."""
-
-
-# ---- Collecting -------------------------------------------------------------
-
-
-def collect():
-    """Every case of the operator itself; `_expanded` ones test ONNX's decomposition of it."""
-    # The cases are made while onnx imports its case modules, and filtered by operator as they are
-    # made: this works once per process.  Other operators' examples warn about their own overflows.
-    from onnx.backend.test.case.node import collect_testcases
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        cases = collect_testcases("Attention")
-    return [read_case(case) for case in cases if "_expanded" not in case.name]
-
-
-def read_case(case):
-    node = case.model.graph.node[0]
-    inputs, outputs = case.data_sets[0]
-    return Case(
-        name=case.name,
-        inputs=by_role(INPUTS, node.input, inputs),
-        expected=by_role(OUTPUTS, node.output, outputs),
-        attributes={a.name: onnx.helper.get_attribute_value(a) for a in node.attribute},
-    )
-
-
-def by_role(roles, names, values):
-    """Pairs values with roles; the operands a node leaves out have an empty name and no value."""
-    present = [role for role, name in zip(roles, names) if name]
-    return dict(zip(present, map(as_array, values), strict=True))
-
-
-def as_array(value):
-    return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value
+def type_of(case):
+    return TYPES.get(str(case.inputs["q"].dtype))
 
 
 def reason_to_skip(case):
@@ -128,7 +66,7 @@ def reason_to_skip(case):
     if unknown:
         return f"the operator has attributes this program does not know: {', '.join(unknown)}"
     types = {str(case.inputs[role].dtype) for role in ("q", "k", "v")}
-    if len(types) > 1 or case.type is None:
+    if len(types) > 1 or type_of(case) is None:
         return f"q, k and v of type {', '.join(sorted(types))}"
     return None
 
@@ -141,10 +79,10 @@ def translate(case, folder):
     options = []
     for role in ("q", "k", "v"):
         options += [f"--{role}", save(folder, role, case.inputs[role])]
-    if case.is_3d:
+    if is_3d(case):
         heads, kv_heads = case.attribute("q_num_heads", 0), case.attribute("kv_num_heads", 0)
         options += ["--heads", str(heads), "--kv-heads", str(kv_heads)]
-    options += ["--type", case.type]
+    options += ["--type", type_of(case)]
     options += score_options(case)
     options += visibility_options(case, folder)
     for role in ("past-k", "past-v"):
@@ -196,7 +134,7 @@ def past_rows(case):
 
 
 def key_rows(case):
-    return past_rows(case) + case.inputs["k"].shape[1 if case.is_3d else 2]
+    return past_rows(case) + case.inputs["k"].shape[1 if is_3d(case) else 2]
 
 
 def padded(mask, columns):
@@ -208,7 +146,7 @@ def padded(mask, columns):
 
 def like_input(case, cache):
     """A past of [B, H, P, D] in the inputs' layout, [B, P, H * D] if they are 3-D."""
-    if not case.is_3d:
+    if not is_3d(case):
         return cache
     batch, heads, rows, columns = cache.shape
     return cache.transpose(0, 2, 1, 3).reshape(batch, rows, heads * columns)
@@ -216,137 +154,35 @@ def like_input(case, cache):
 
 def like_cache(case, present):
     """The reverse, for what `attend` wrote."""
-    if not case.is_3d or present.ndim != 3:
+    if not is_3d(case) or present.ndim != 3:
         return present
     batch, rows, _ = present.shape
     heads = case.attribute("kv_num_heads", 0)
     return present.reshape(batch, rows, heads, -1).transpose(0, 2, 1, 3)
 
 
-def save(folder, role, array):
-    path = folder / f"{role}.npy"
-    if str(array.dtype) == "bfloat16":
-        array = array.astype(np.float32)  # .npy has no bf16; --type bf16 rounds back to the same
-    np.save(path, np.ascontiguousarray(array))
-    return str(path)
+# ---- The suite ----------------------------------------------------------------
 
 
-# ---- Running and comparing --------------------------------------------------
+class Attention(Suite):
+    about = "ONNX's tests of its Attention operator, run through `clattn attend`."
+    program = "clattn"
+    roles = {"Attention": (INPUTS, OUTPUTS)}
 
+    def reason_to_skip(self, case):
+        return reason_to_skip(case)
 
-def check(case, command, folder):
-    """Runs the command and compares its outputs; raises Failure."""
-    run(command)
-    for role, expected in case.expected.items():
-        got = load(folder / f"{role}.npy")
-        if role.startswith("present"):
-            compare(role, like_cache(case, got), expected, (0, 0))
-        else:
-            compare(role, got, expected, TOLERANCE[case.type])
+    def translate(self, case, folder):
+        return ["attend", *translate(case, folder), "--quiet"]
 
-
-def run(command):
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_PER_CASE)
-    except subprocess.TimeoutExpired:
-        raise Failure(f"not done after {SECONDS_PER_CASE} s") from None
-    if done.returncode < 0:
-        raise Failure(f"ended by signal {-done.returncode}")
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["without a word"]
-        raise Failure(f"exit status {done.returncode}: {lines[-1]}")
-
-
-def load(path):
-    try:
-        return np.load(path)
-    except (OSError, ValueError) as error:
-        raise Failure(f"{path.name} cannot be read: {error}") from None
-
-
-def compare(role, got, expected, tolerance):
-    if got.shape != expected.shape:
-        raise Failure(f"{role} has shape {got.shape}, expected {expected.shape}")
-    got, expected = got.astype(np.float64), expected.astype(np.float64)
-    absolute, relative = tolerance
-    with np.errstate(invalid="ignore"):  # inf - inf, where both agree, is settled by the first term
-        close = np.abs(got - expected) <= absolute + relative * np.abs(expected)
-    wrong = ~((got == expected) | (close & np.isfinite(expected)))
-    if wrong.any():
-        at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise Failure(
-            f"{role}{list(at)} is {got[at]:.8g}, expected {expected[at]:.8g}"
-            f" ({np.count_nonzero(wrong)} of {wrong.size} values differ)"
-        )
-
-
-def run_case(case, arguments, work):
-    """('passed' | 'failed' | 'skipped', what to print or None)."""
-    reason = reason_to_skip(case)
-    if reason:
-        return "skipped", f"SKIP {case.name}: {reason}"
-    folder = work / case.name
-    folder.mkdir()
-    command = [arguments.clattn, "attend", *translate(case, folder), "--quiet"]
-    if arguments.device:
-        command += ["--device", arguments.device]
-    try:
-        check(case, command, folder)
-    except Failure as failure:
-        if not arguments.keep:
-            shutil.rmtree(folder)
-        return "failed", f"FAIL {case.name}: {failure}\n     {shlex.join(command)}"
-    shutil.rmtree(folder)
-    return "passed", None
-
-
-def run_all(cases, arguments, work):
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        results = pool.map(lambda case: run_case(case, arguments, work), cases)
-        for verdict, text in results:
-            counts[verdict] += 1
-            if text:
-                print(text, flush=True)
-    return counts
-
-
-def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description="ONNX's tests of its Attention operator, run through `clattn attend`."
-    )
-    parser.add_argument("--clattn", required=True, metavar="PATH", help="the program to test")
-    parser.add_argument("--device", help="number or part of a name, as clattn takes it")
-    parser.add_argument("--only", default="", metavar="SUBSTRING", help="cases so named")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
-    parser.add_argument("--keep", action="store_true", help="keep the files of failing cases")
-    arguments = parser.parse_args()
-    found = shutil.which(arguments.clattn)
-    if not found:
-        parser.error(f"--clattn: {arguments.clattn} is not a program")
-    arguments.clattn = os.path.abspath(found)
-    if arguments.jobs < 1:
-        parser.error("--jobs must be at least 1")
-    return arguments
-
-
-def main():
-    arguments = parse_arguments()
-    cases = [case for case in collect() if arguments.only in case.name]
-    if not cases:
-        print(f"onnx_attention: no case has {arguments.only!r} in its name", file=sys.stderr)
-        return 2
-    work = Path(tempfile.mkdtemp(prefix="clattn-onnx-"))
-    try:
-        counts = run_all(cases, arguments, work)
-    finally:
-        if not arguments.keep or not any(work.iterdir()):
-            shutil.rmtree(work)
-    if counts["failed"] and not arguments.keep:
-        print("add --keep to keep the files that these commands read")
-    print(", ".join(f"{number} {verdict}" for verdict, number in counts.items()))
-    return 1 if counts["failed"] else 0
+    def check(self, case, folder):
+        for role, expected in case.expected.items():
+            got = load(folder / f"{role}.npy")
+            if role.startswith("present"):
+                compare(role, like_cache(case, got), expected, (0, 0))
+            else:
+                compare(role, got, expected, TOLERANCE[type_of(case)])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(Attention().main())

@@ -18,6 +18,7 @@ static clattn_project_args project_args;
 static clattn_mha_args mha_args;
 static clattn_classic_args classic_args;
 static clattn_tensor classic_wk;
+static clattn_rope_args rope_args;
 static clattn_tensor outputs[2];
 static int output_count;
 static float expected[FLOATS];
@@ -220,6 +221,36 @@ static void projection_that_keeps_the_weight(struct attempt *attempt)
 static void projection_that_packs_the_weight(struct attempt *attempt)
 {
     use_projection(attempt, NULL, true);
+}
+
+/* The op of one kernel that has a buffer of its own, too. */
+static void op_of_one_kernel(struct attempt *attempt)
+{
+    const clattn_rope_desc desc = {.head_dim = HEAD_DIM, .kernel = "rope"};
+    clattn_context *context = open_context(attempt, true, NULL);
+    if (context) {
+        clattn_op *op = no_op;
+        cl_event event = NULL;
+        const clattn_status status = clattn_rope_create(context, &desc, &op);
+        keep(attempt, status, op != no_op);
+        if (status == CLATTN_OK) {
+            const clattn_status ran = clattn_rope_run(op, fixture.queue, &rope_args, &event);
+            finish_run(attempt, ran, event);
+            clattn_op_destroy(op);
+        }
+    }
+    clattn_context_destroy(context);
+}
+
+static void open_rope(void)
+{
+    fixture_open();
+    rope_args = (clattn_rope_args){
+        .q = tensor_random(1, BATCH, N_Q, 2, HEAD_DIM),
+        .q_out = tensor_zeros(CLATTN_F32, BATCH, N_Q, 2, HEAD_DIM),
+    };
+    outputs[0] = rope_args.q_out;
+    output_count = 1;
 }
 
 static void open_projection(void)
@@ -487,6 +518,12 @@ START_TEST(a_projection_that_packs_the_weight_works_or_names_what_failed)
 }
 END_TEST
 
+START_TEST(an_op_of_one_kernel_works_or_names_what_failed)
+{
+    fail_every_time(op_of_one_kernel, (enum fault)_i);
+}
+END_TEST
+
 /* Where another kernel can step in, a kernel that fails is no failure. */
 START_TEST(another_kernel_steps_in_for_one_that_does_not_build)
 {
@@ -524,5 +561,7 @@ int main(void)
     tcase_add_loop_test(classic, additive_attention_works_or_names_what_failed, 0, FAULTS);
     TCase *layer = suite_group(suite, "layer", open_layer, close_all);
     tcase_add_loop_test(layer, a_whole_layer_works_or_names_what_failed, 0, FAULTS);
+    TCase *one_kernel = suite_group(suite, "one kernel", open_rope, close_all);
+    tcase_add_loop_test(one_kernel, an_op_of_one_kernel_works_or_names_what_failed, 0, FAULTS);
     return suite_run_on_device(suite);
 }
