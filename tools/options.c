@@ -93,6 +93,10 @@ const char *parse_float(const char *text, void *target)
 
 /* ---- Help ----------------------------------------------------------------- */
 
+static bool is_short(const option_row *row) { return row->name[1] == '\0'; }
+
+static const char *dashes(const option_row *row) { return is_short(row) ? "-" : "--"; }
+
 static void print_rows(const option_row *rows, size_t count)
 {
     enum { INDENT = 28 };
@@ -101,8 +105,8 @@ static void print_rows(const option_row *rows, size_t count)
             printf("\n%s:\n", rows[i].help);
             continue;
         }
-        const int used = printf("  --%s%s%s", rows[i].name, rows[i].value ? " " : "",
-                                rows[i].value ? rows[i].value : "");
+        const int used = printf("  %s%s%s%s", dashes(&rows[i]), rows[i].name,
+                                rows[i].value ? " " : "", rows[i].value ? rows[i].value : "");
         if (used > INDENT - 2) {
             printf("\n%*s", INDENT, "");
         } else {
@@ -137,23 +141,42 @@ void print_version(void)
 
 /* ---- Parsing -------------------------------------------------------------- */
 
-/* The rows of the command and the common ones, headings left out, and the same for getopt. */
-static int join_rows(const command_line *line, const option_row **rows, struct option *options)
+/* The rows of the command and the common ones, headings left out, and the same for getopt: long
+ * options, whose code is 256 + the row's number, and the letters of those that have only one. */
+static void join_rows(const command_line *line, const option_row **rows, struct option *options,
+                      char *letters)
 {
     int count = 0;
+    /* "-": words in their order, without moving them; ":": tell a missing value apart. */
+    letters += sprintf(letters, "-:");
     for (size_t i = 0; i < line->row_count + COMMON_ROWS && count < MAX_ROWS; i++) {
         const option_row *row =
             i < line->row_count ? &line->rows[i] : &common_rows[i - line->row_count];
         if (!row->name) {
             continue;
         }
-        rows[count] = row;
-        options[count] = (struct option){row->name, row->value ? required_argument : no_argument,
+        if (is_short(row)) {
+            letters += sprintf(letters, "%s%s", row->name, row->value ? ":" : "");
+        } else {
+            *options++ = (struct option){row->name, row->value ? required_argument : no_argument,
                                          NULL, 256 + count};
-        count++;
+        }
+        rows[count++] = row;
     }
-    options[count] = (struct option){0};
-    return count;
+    rows[count] = NULL;
+    *options = (struct option){0};
+}
+
+/* The row of what getopt found; NULL = none. */
+static const option_row *row_of(int code, const option_row *const *rows)
+{
+    if (code >= 256) {
+        return rows[code - 256];
+    }
+    while (*rows && !(is_short(*rows) && (*rows)->name[0] == code)) {
+        rows++;
+    }
+    return *rows;
 }
 
 /* The option itself as typed, whether its value followed in the same word or the next. */
@@ -167,7 +190,8 @@ static int explain(int code, char **argv, const option_row *const *rows)
     const char *word = argv[optind - 1];
     const int length = (int)strcspn(word, "=");
     if (optopt > 0 && optopt < 256) {
-        return wrong_usage("unknown option '-%c'", optopt);
+        return code == ':' ? wrong_usage("option '-%c' needs a value", optopt)
+                           : wrong_usage("unknown option '-%c'", optopt);
     }
     if (code == ':') {
         return wrong_usage("option '%.*s' needs a value", length, word);
@@ -186,6 +210,9 @@ static int check_words(const option_row *row, char **argv)
     const bool separate = row->value && optarg == argv[optind - 1];
     const char *word = typed_word(argv, separate);
     const size_t length = strcspn(word, "=");
+    if (is_short(row)) {
+        return EXIT_DONE;
+    }
     if (length < 2 || length - 2 != strlen(row->name)) {
         return wrong_usage("unknown option '%.*s' (is '--%s' meant?)", (int)length, word,
                            row->name);
@@ -219,29 +246,29 @@ static int store(const option_row *row, void *options)
     }
     const char *expected = row->parse(optarg, target);
     if (expected) {
-        return wrong_usage("--%s '%s': expected %s", row->name, optarg, expected);
+        return wrong_usage("%s%s '%s': expected %s", dashes(row), row->name, optarg, expected);
     }
     return EXIT_DONE;
 }
 
 bool options_parse(const command_line *line, int argc, char **argv, void *options, int *status)
 {
-    const option_row *rows[MAX_ROWS];
+    const option_row *rows[MAX_ROWS + 1];
     struct option table[MAX_ROWS + 1];
-    join_rows(line, rows, table);
+    char letters[2 * MAX_ROWS + 3];
+    join_rows(line, rows, table, letters);
     opterr = 0;
     optind = 1;
     *status = EXIT_DONE;
     bool word_taken = false;
     int code;
-    /* "-": words in their order, without moving them; ":": tell a missing value apart. */
-    while (*status == EXIT_DONE && (code = getopt_long(argc, argv, "-:", table, NULL)) != -1) {
+    while (*status == EXIT_DONE && (code = getopt_long(argc, argv, letters, table, NULL)) != -1) {
+        const option_row *row = row_of(code, rows);
         if (code == 1) {
             *status = store_word(line, options, optarg, &word_taken);
-        } else if (code < 256) {
+        } else if (!row) {
             *status = explain(code, argv, rows);
         } else {
-            const option_row *row = rows[code - 256];
             *status = check_words(row, argv);
             if (*status != EXIT_DONE) {
                 break;
