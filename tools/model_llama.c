@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_BYTES = 96, LOGIT_ROWS = 16 /* that are computed at once */ };
+enum { NAME_BYTES = 96, LOGIT_ROWS = 16 /* that are computed at once */, JOINED_MOST = 3 };
 
 struct llama {
     const session *session;
@@ -130,6 +130,56 @@ static bool load_linear(llama *m, const gguf *file, int layer, const char *part,
     return !t || (llama_tensor(file, name, 0, out, why) && load_vector(m, t, &linear->bias, why));
 }
 
+/* ---- Joining ---------------------------------------------------------------------------- */
+
+/* Buffers one after the other in a new one; theirs are dropped. */
+static bool join_buffers(llama *m, const cl_mem *parts, int count, cl_mem *out, reason *why)
+{
+    size_t bytes[JOINED_MOST] = {0}, sum = 0, at = 0;
+    for (int i = 0; i < count; i++) {
+        clGetMemObjectInfo(parts[i], CL_MEM_SIZE, sizeof bytes[i], &bytes[i], NULL);
+        sum += bytes[i];
+    }
+    *out = make_buffer(m, sum, NULL, why);
+    for (int i = 0; *out && i < count; at += bytes[i], i++) {
+        const cl_int code =
+            clEnqueueCopyBuffer(m->session->queue, parts[i], *out, 0, at, bytes[i], 0, NULL, NULL);
+        if (code != CL_SUCCESS) {
+            return refuse(why, "copying weights gave OpenCL error %d", code);
+        }
+        drop_buffer(m, parts[i]);
+    }
+    return *out != NULL;
+}
+
+/* Linear parts of the same input as one, which is left empty where they are of several types, or
+ * some have a bias and others not. */
+static bool join_linears(llama *m, clattn_linear *const *parts, int count, clattn_linear *out,
+                         reason *why)
+{
+    cl_mem weights[JOINED_MOST], biases[JOINED_MOST];
+    clattn_linear all = *parts[0];
+    for (int i = 0; i < count; i++) {
+        const clattn_linear *part = parts[i];
+        if (part->weight.type != all.weight.type || !part->bias.mem != !all.bias.mem) {
+            return true;
+        }
+        weights[i] = part->weight.mem;
+        biases[i] = part->bias.mem;
+        all.weight.size[1] += i ? part->weight.size[1] : 0;
+        all.bias.size[3] += i ? part->bias.size[3] : 0;
+    }
+    if (!join_buffers(m, weights, count, &all.weight.mem, why) ||
+        (all.bias.mem && !join_buffers(m, biases, count, &all.bias.mem, why))) {
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        *parts[i] = (clattn_linear){0};
+    }
+    *out = all;
+    return true;
+}
+
 static bool load_norm(llama *m, const gguf *file, int layer, const char *part,
                       clattn_norm_weights *norm, reason *why)
 {
@@ -164,7 +214,10 @@ static bool load_weights(llama *m, const gguf *file, int layer, clattn_layer_des
             return false;
         }
     }
-    return load_norm(m, file, layer, "attn_norm", &desc->self_attention.norm, why) &&
+    clattn_attention_weights *self = &desc->self_attention;
+    clattn_linear *const qkv[] = {&self->q, &self->k, &self->v};
+    return join_linears(m, qkv, 3, &self->qkv, why) &&
+           load_norm(m, file, layer, "attn_norm", &desc->self_attention.norm, why) &&
            load_norm(m, file, layer, "ffn_norm", &desc->ffn.norm, why);
 }
 

@@ -22,6 +22,9 @@ typedef struct clattn_norm_weights {
 
 typedef struct clattn_attention_weights {
     clattn_linear q, k, v, out;
+    clattn_linear qkv; /* of self-attention, instead of q, k and v: their rows one after the other,
+                        * {1, (query_heads + kv_heads) * head_dim + kv_heads * value_dim, 1,
+                        * model_dim}; one product instead of three */
     clattn_norm_weights norm;
 } clattn_attention_weights;
 

@@ -10,7 +10,7 @@
 /* ---- The op ---------------------------------------------------------------------- */
 
 enum { SELF, CROSS, FFN, PARTS };
-enum { Q, K, V, O, ATTENTION_LINEARS };
+enum { Q, K, V, O, ATTENTION_LINEARS }; /* Q stands for all three where they are joined */
 enum { UP, GATE, DOWN, FFN_LINEARS };
 enum { LINEARS = 2 * ATTENTION_LINEARS + FFN_LINEARS, FFN_FIRST = 2 * ATTENTION_LINEARS };
 
@@ -48,6 +48,9 @@ static const struct clattn__family family = {
     .build = build,
     .release = release,
 };
+
+/* Queries, keys and values of the self-attention come of one product. */
+static bool is_joined(const clattn_layer_desc *d) { return d->self_attention.qkv.weight.mem; }
 
 /* Parts in their order; cross-attention may be absent. */
 static bool has_part(const clattn_layer_desc *d, int part) { return part != CROSS || d->cross; }
@@ -99,22 +102,32 @@ static clattn_status create_attention(struct layer_op *op, int part,
     const int64_t heads = d->attention.query_heads, kv = d->attention.kv_heads;
     const int64_t head_dim = d->attention.head_dim, value_dim = d->attention.value_dim;
     const int64_t source = part == CROSS ? d->context_dim : d->model_dim;
+    const bool joined = part == SELF && is_joined(d);
+    const int64_t q = heads * head_dim, k = kv * head_dim, v = kv * value_dim;
     const struct {
         const char *name[2];
         const clattn_linear *weights;
         int64_t in, out;
+        bool absent;
     } rows[ATTENTION_LINEARS] = {
-        {{"self_attention.q", "cross_attention.q"}, &weights->q, d->model_dim, heads * head_dim},
-        {{"self_attention.k", "cross_attention.k"}, &weights->k, source, kv * head_dim},
-        {{"self_attention.v", "cross_attention.v"}, &weights->v, source, kv * value_dim},
+        {{joined ? "self_attention.qkv" : "self_attention.q", "cross_attention.q"},
+         joined ? &weights->qkv : &weights->q,
+         d->model_dim,
+         joined ? q + k + v : q,
+         false},
+        {{"self_attention.k", "cross_attention.k"}, &weights->k, source, k, joined},
+        {{"self_attention.v", "cross_attention.v"}, &weights->v, source, v, joined},
         {{"self_attention.out", "cross_attention.out"},
          &weights->out,
          heads * value_dim,
-         d->model_dim},
+         d->model_dim,
+         false},
     };
     for (int i = 0; i < ATTENTION_LINEARS; i++) {
-        TRY(create_linear(op, part * ATTENTION_LINEARS + i, rows[i].weights, rows[i].name[part],
-                          rows[i].in, rows[i].out));
+        if (!rows[i].absent) {
+            TRY(create_linear(op, part * ATTENTION_LINEARS + i, rows[i].weights, rows[i].name[part],
+                              rows[i].in, rows[i].out));
+        }
     }
     clattn_attention_desc attention = d->attention;
     if (part == CROSS) {
@@ -257,6 +270,17 @@ static clattn_status complete(const clattn_layer_desc *desc, clattn_layer_desc *
                                   1 << 24);
         }
     }
+    const clattn_attention_weights *self = &d->self_attention;
+    if (is_joined(d) && (self->q.weight.mem || self->k.weight.mem || self->v.weight.mem)) {
+        return clattn__refuse("layer: self_attention.qkv is given, and so is self_attention.%s",
+                              self->q.weight.mem   ? "q"
+                              : self->k.weight.mem ? "k"
+                                                   : "v");
+    }
+    if (d->cross_attention.qkv.weight.mem) {
+        return clattn__refuse("layer: cross_attention.qkv is given, but queries and keys are of "
+                              "different rows there");
+    }
     if (a->with & CLATTN_WITH_WEIGHTS) {
         return clattn__refuse(
             "layer: attention.with asks for weights, which a layer does not give");
@@ -283,7 +307,7 @@ clattn_status clattn_layer_create(clattn_context *context, const clattn_layer_de
 
 /* ---- Scratch: what lies between the parts ------------------------------------------- */
 
-enum region { STREAM, NORMED, QUERY, KEY, VALUE, ATTENDED, PART, HIDDEN, GATED, REGIONS };
+enum region { STREAM, NORMED, JOINED, QUERY, KEY, VALUE, ATTENDED, PART, HIDDEN, GATED, REGIONS };
 
 struct plan {
     int64_t batch, rows, context_rows;
@@ -317,6 +341,8 @@ static struct plan make_plan(const struct layer_op *op, const clattn_layer_args 
         [STREAM] = {n, 1, d->model_dim},
         [NORMED] = {n, 1, d->model_dim},
         [QUERY] = {n, a->query_heads, a->head_dim},
+        [JOINED] = {is_joined(d) ? n : 0, 1,
+                    (a->query_heads + a->kv_heads) * a->head_dim + a->kv_heads * a->value_dim},
         [KEY] = {both, a->kv_heads, a->head_dim},
         [VALUE] = {both, a->kv_heads, a->value_dim},
         [ATTENDED] = {n, a->query_heads, a->value_dim},
@@ -396,6 +422,15 @@ static clattn_status append(const struct run *r, const clattn_tensor *k, const c
     return clattn_append_run(r->op->append, r->queue, &args, NULL);
 }
 
+/* part = so many columns of all, from first on, as its size says; returns the next one. */
+static int64_t take_columns(const clattn_tensor *all, int64_t first, clattn_tensor *part)
+{
+    part->offset = all->offset + first;
+    part->stride[0] = all->stride[0];
+    part->stride[1] = all->stride[1];
+    return first + part->size[2] * part->size[3];
+}
+
 static clattn_status attend_self(const struct run *r, const clattn_tensor *x)
 {
     const struct plan *p = &r->plan;
@@ -404,9 +439,18 @@ static clattn_status attend_self(const struct run *r, const clattn_tensor *x)
     args.k = rows_of(&p->at[KEY], p->rows);
     args.v = rows_of(&p->at[VALUE], p->rows);
     args.out = p->at[ATTENDED];
-    TRY(project(r, Q, x, &args.q));
-    TRY(project(r, K, x, &args.k));
-    TRY(project(r, V, x, &args.v));
+    if (is_joined(&r->op->desc)) {
+        const clattn_tensor *all = &p->at[JOINED];
+        int64_t column = 0;
+        column = take_columns(all, column, &args.q);
+        column = take_columns(all, column, &args.k);
+        take_columns(all, column, &args.v);
+        TRY(project(r, Q, x, all));
+    } else {
+        TRY(project(r, Q, x, &args.q));
+        TRY(project(r, K, x, &args.k));
+        TRY(project(r, V, x, &args.v));
+    }
     if (r->op->rope) {
         TRY(rotate(r, &args.q, &args.k));
     }

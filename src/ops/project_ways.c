@@ -93,7 +93,7 @@ const struct clattn__variant clattn__project_registry[] = {
                 {"VECTORS", 3, {1, 2, 3, 4}},
                 {"TILE", 8, {2, 4, 6, 8, 12}},
                 {"CHUNK", 512, {128, 256, 512, 1024}},
-                {"BLOCK", 128, {24, 48, 64, 96, 128, 192}}},
+                {"BLOCK", 128, {24, 48, 64, 96, 128, 192, 256, 512}}},
      .adapt = wide_adapt,
      .geometry = wide_geometry},
     {.name = "gemm/gemv_wide",
