@@ -124,6 +124,8 @@ START_TEST(a_field_out_of_range_is_refused)
         REFUSED(type, types[i]);
         REFUSED(out_type, types[i]);
     }
+    REFUSED(activation, (clattn_activation)-1);
+    REFUSED(activation, (clattn_activation)(CLATTN_SILU + 1));
     REFUSED(kernel, "none");
 }
 END_TEST

@@ -363,6 +363,9 @@ void workload_title(const struct test_case *c, char *out, size_t bytes)
     if (op == &check_project && case_weight_type(c) != c->type) {
         add(&t, "*%s", clattn_type_name(case_weight_type(c)));
     }
+    if (op == &check_project && c->own.project.activation[0]) {
+        add(&t, " %s", c->own.project.activation);
+    }
     if (c->window[0]) {
         add(&t, " window %s", c->window);
     }

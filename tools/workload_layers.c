@@ -1,4 +1,5 @@
 /* Projections and multi-head attention layers as workloads. */
+#include "activation.h"
 #include "workload.h"
 
 #include <string.h>
@@ -17,7 +18,9 @@ static bool describe_project(workload *w, reason *why)
         [BIAS] = operand_of("bias", c->project_bias, FILL_NORMAL, c->type, 1, 1, 1, out),
         [Y] = operand_of("y", true, FILL_OUTPUT, c->out_type, c->batch, c->rows, 1, out),
     };
-    (void)why;
+    if (c->own.project.activation[0] && !activation_named(c->own.project.activation)) {
+        return refuse(why, "there is no activation '%s'", c->own.project.activation);
+    }
     memcpy(w->operands, operands, sizeof operands);
     w->flops = 2.0 * c->batch * c->rows * (double)in * (double)out;
     return true;
@@ -26,12 +29,14 @@ static bool describe_project(workload *w, reason *why)
 static clattn_project_desc project_desc_of(const workload *w, const char *kernel)
 {
     const struct test_case *c = &w->c;
+    const struct activation_kind *activation = activation_named(c->own.project.activation);
     /* As a model's weights are: known once, so that the kernel may order them as it likes. */
     const clattn_project_desc desc = {.in_dim = c->in_dim,
                                       .out_dim = c->out_dim,
                                       .type = c->type,
                                       .out_type = c->out_type,
                                       .bias = c->project_bias,
+                                      .activation = activation ? activation->kind : CLATTN_IDENTITY,
                                       .kernel = kernel,
                                       .weight = w->operands[WEIGHT].view,
                                       .params = c->params[0] ? c->params : NULL};

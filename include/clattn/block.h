@@ -15,14 +15,25 @@
 extern "C" {
 #endif
 
-/* ---- Projection: y = x W^T + bias ---------------------------------------- */
+/* ---- Kinds of activation ------------------------------------------------- */
+
+typedef enum clattn_activation {
+    CLATTN_IDENTITY,  /* x: none */
+    CLATTN_RELU,      /* max(x, 0) */
+    CLATTN_GELU,      /* x (1 + erf(x / sqrt(2))) / 2 (Hendrycks and Gimpel 2016) */
+    CLATTN_GELU_TANH, /* x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, its approximation */
+    CLATTN_SILU       /* x / (1 + exp(-x)) */
+} clattn_activation;
+
+/* ---- Projection: y = act(x W^T + bias) ------------------------------------ */
 
 typedef struct clattn_project_desc {
-    int32_t in_dim;       /* columns of x; required */
-    int32_t out_dim;      /* columns of y; required */
-    clattn_type type;     /* of x, weight and bias: F32, F16 or BF16; sums are always f32 */
-    clattn_type out_type; /* of y: F32, F16 or BF16 */
-    bool bias;            /* run will be given one */
+    int32_t in_dim;               /* columns of x; required */
+    int32_t out_dim;              /* columns of y; required */
+    clattn_type type;             /* of x, weight and bias: F32, F16 or BF16; sums are always f32 */
+    clattn_type out_type;         /* of y: F32, F16 or BF16 */
+    bool bias;                    /* run will be given one */
+    clattn_activation activation; /* of the sum, before it is rounded to out_type */
     const char *kernel;   /* force a variant by name ("wide", "clblast", "plain"); NULL = best that
                              fits */
     clattn_tensor weight; /* optional: {1, out_dim, 1, in_dim}, if it never changes.  Then run is
@@ -199,14 +210,6 @@ clattn_status clattn_rope_run(const clattn_op *op, cl_command_queue queue,
                               const clattn_rope_args *args, cl_event *event);
 
 /* ---- Activations: y = act(x) * up + residual ------------------------------- */
-
-typedef enum clattn_activation {
-    CLATTN_IDENTITY,  /* x: alone, a sum or product of tensors */
-    CLATTN_RELU,      /* max(x, 0) */
-    CLATTN_GELU,      /* x (1 + erf(x / sqrt(2))) / 2 (Hendrycks and Gimpel 2016) */
-    CLATTN_GELU_TANH, /* x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, its approximation */
-    CLATTN_SILU       /* x / (1 + exp(-x)) */
-} clattn_activation;
 
 typedef struct clattn_activation_desc {
     clattn_activation kind;

@@ -1,9 +1,10 @@
-/* y = x + bias, from one storage type to another: what stands before and after a
+/* y = act(x + bias), from one storage type to another: what stands before and after a
  * library's f32 matrix product.  x and y may be the same buffer at the same place.
  *
  * Launch: global {columns, rows, batch}; any local size.
- * Params: TYPE (of x), OUT_TYPE (of y), WITH_BIAS, BIAS_TYPE. */
+ * Params: TYPE (of x), OUT_TYPE (of y), WITH_BIAS, BIAS_TYPE, ACTIVATION. */
 #include "base.h"
+#include "block/activation.h"
 
 __kernel void gemm_convert(__global const void *x, const long4 x_at, __global const void *bias,
                            const long4 bias_at, __global void *y, const long4 y_at,
@@ -17,5 +18,5 @@ __kernel void gemm_convert(__global const void *x, const long4 x_at, __global co
     if (WITH_BIAS) {
         value += load(BIAS_TYPE, bias, bias_at.x + c);
     }
-    store(OUT_TYPE, y, place(y_at, b, i, 0) + c, value);
+    store(OUT_TYPE, y, place(y_at, b, i, 0) + c, activate(ACTIVATION, value));
 }

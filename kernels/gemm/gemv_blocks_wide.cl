@@ -1,4 +1,4 @@
-/* y = x W^T + bias for few rows and weights in blocks, on CPU devices: each weight read once, as
+/* y = act(x W^T + bias) for few rows and weights in blocks, on CPU devices: each weight read once, as
  * it lies.
  *
  * Lanes along in_dim.  As a group of columns shares scale and least,
@@ -9,10 +9,12 @@
  *
  * Launch: global {out_dim / WIDTH rounded up, 1, batch}, local {1, 1, 1}.
  * Memory: ROWS * WIDTH vectors and numbers, SPAN * SCALES more.
- * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, WIDTH, ROWS (side by side; fewer
- *         are computed one by one). */
+ * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, ACTIVATION, WIDTH, ROWS (side by
+ *         side; fewer are computed one by one). */
 #include "base.h"
 #include "wide.h"
+#include "block/activation.h"
+#include "block/activation_wide.h"
 #include "gemm/blocks_wide.h"
 
 #define SPAN 16                /* units: as much of x as stays in the nearest cache */
@@ -128,9 +130,9 @@ INLINE void multiply_rows(const int rows, __global const void *x, const long4 x_
         }
     }
     for (int r = 0; r < rows; r++) {
-        *(vfloat_at *)lane = sum_each(dot[r]);
+        *(vfloat_at *)lane = activate_wide(ACTIVATION, sum_each(dot[r]) + *(const vfloat_at *)rest[r]);
         for (int t = 0; t < count; t++) {
-            store(OUT_TYPE, y, place(y_at, b, i + r, 0) + o + t, lane[t] + rest[r][t]);
+            store(OUT_TYPE, y, place(y_at, b, i + r, 0) + o + t, lane[t]);
         }
     }
 }

@@ -1,12 +1,15 @@
-/* y = x W^T + bias for few rows, on CPU devices: weights as they lie, each read once.
+/* y = act(x W^T + bias) for few rows, on CPU devices: weights as they lie, each read once.
  *
  * Lanes along in_dim; WIDTH outputs at a time, whose lanes are summed together.  A weight
  * row stays in the nearest cache while all rows of x use it.
  *
  * Launch: global {out_dim / WIDTH rounded up, 1, batch}, local {1, 1, 1}.
- * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, WIDTH, ROWS (at most, per pass). */
+ * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, ACTIVATION, WIDTH, ROWS (at most,
+ *         per pass). */
 #include "base.h"
 #include "wide.h"
+#include "block/activation.h"
+#include "block/activation_wide.h"
 
 #define CHAINS 4 /* sums at once, to hide the latency of an addition */
 
@@ -42,6 +45,10 @@ void gemm_gemv_wide(__global const void *x, const long4 x_at, __global const voi
                     const int rows, const int out_dim, const int in_dim)
 {
     const int o = get_group_id(0) * WIDTH, b = get_group_id(2), count = min(WIDTH, out_dim - o);
+    float start[WIDTH], lane[WIDTH];
+    for (int t = 0; t < WIDTH; t++) {
+        start[t] = WITH_BIAS && t < count ? load(TYPE, bias, bias_at.x + o + t) : 0.0f;
+    }
     for (int i0 = 0; i0 < rows; i0 += ROWS) {
         const int pass = min(ROWS, rows - i0);
         vfloat dot[ROWS][WIDTH];
@@ -53,11 +60,9 @@ void gemm_gemv_wide(__global const void *x, const long4 x_at, __global const voi
             }
         }
         for (int r = 0; r < pass; r++) {
-            float lane[WIDTH];
-            *(vfloat_at *)lane = sum_each(dot[r]);
+            *(vfloat_at *)lane = activate_wide(ACTIVATION, sum_each(dot[r]) + *(const vfloat_at *)start);
             for (int t = 0; t < count; t++) {
-                const float start = WITH_BIAS ? load(TYPE, bias, bias_at.x + o + t) : 0.0f;
-                store(OUT_TYPE, y, place(y_at, b, i0 + r, 0) + o + t, lane[t] + start);
+                store(OUT_TYPE, y, place(y_at, b, i0 + r, 0) + o + t, lane[t]);
             }
         }
     }

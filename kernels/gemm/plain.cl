@@ -1,8 +1,9 @@
-/* y = x W^T + bias, the plainest way: one work-item per element of y.
+/* y = act(x W^T + bias), the plainest way: one work-item per element of y.
  *
  * Launch: global {rows, out_dim, batch}; any local size.  weight is [out_dim, in_dim].
- * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS. */
+ * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, ACTIVATION. */
 #include "base.h"
+#include "block/activation.h"
 #include "gemm/blocks.h"
 
 __kernel void gemm_plain(__global const void *x, const long4 x_at, __global const void *weight,
@@ -25,5 +26,5 @@ __kernel void gemm_plain(__global const void *x, const long4 x_at, __global cons
     if (WITH_BIAS) {
         sum += load(TYPE, bias, bias_at.x + o);
     }
-    store(OUT_TYPE, y, place(y_at, b, i, 0) + o, sum);
+    store(OUT_TYPE, y, place(y_at, b, i, 0) + o, activate(ACTIVATION, sum));
 }

@@ -1,4 +1,4 @@
-/* y = x W^T + bias for CPU devices: outputs in the lanes, weights packed.
+/* y = act(x W^T + bias) for CPU devices: outputs in the lanes, weights packed.
  *
  * gemm/pack_wide has put f32 weights of PANEL = VECTORS * WIDTH outputs side by side,
  * [panel][in_dim][PANEL], so that a register tile of TILE rows x VECTORS vectors needs
@@ -9,9 +9,12 @@
  *
  * Launch: global {panels, rows / BLOCK rounded up, batch}, local {1, 1, 1}.
  * Memory: BLOCK * PANEL + TILE * CHUNK floats; CHUNK * PANEL more where weights are widened.
- * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, WIDTH, VECTORS, TILE, CHUNK, BLOCK. */
+ * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, ACTIVATION, WIDTH, VECTORS, TILE,
+ *         CHUNK, BLOCK. */
 #include "base.h"
 #include "wide.h"
+#include "block/activation.h"
+#include "block/activation_wide.h"
 #include "gemm/blocks_wide.h"
 
 #define PANEL (VECTORS * WIDTH)
@@ -132,11 +135,12 @@ static inline void store_row(const vfloat sum[VECTORS], __global void *y, const 
 {
     for (int n = 0; n < VECTORS; n++) {
         const int left = columns - n * WIDTH;
+        const vfloat value = activate_wide(ACTIVATION, sum[n]);
         if (left >= WIDTH) {
-            store_wide(OUT_TYPE, y, row + n * WIDTH, sum[n]);
+            store_wide(OUT_TYPE, y, row + n * WIDTH, value);
         } else {
             float lane[WIDTH];
-            *(vfloat_at *)lane = sum[n];
+            *(vfloat_at *)lane = value;
             for (int c = 0; c < left; c++) {
                 store(OUT_TYPE, y, row + n * WIDTH + c, lane[c]);
             }

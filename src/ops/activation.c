@@ -1,7 +1,6 @@
 /* Activations and their gated forms. */
+#include "activation.h"
 #include "simple.h"
-
-#include <clattn/block.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -13,12 +12,19 @@ static const char *const names[] = {
 
 enum { KINDS = sizeof names / sizeof *names };
 
+const char *clattn__activation_name(clattn_activation kind) { return names[kind]; }
+
+clattn_status clattn__check_activation(const char *op, const char *field, clattn_activation kind)
+{
+    return (unsigned)kind < KINDS
+               ? CLATTN_OK
+               : clattn__refuse("%s: %s is %d, must be 0..%d", op, field, (int)kind, KINDS - 1);
+}
+
 static clattn_status complete(void *desc)
 {
     const clattn_activation_desc *d = desc;
-    if ((unsigned)d->kind >= KINDS) {
-        return clattn__refuse("activation: kind is %d, must be 0..%d", (int)d->kind, KINDS - 1);
-    }
+    TRY(clattn__check_activation("activation", "kind", d->kind));
     TRY(clattn__check_float("activation", "type", d->type));
     return clattn__check_float("activation", "out_type", d->out_type);
 }

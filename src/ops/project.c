@@ -1,5 +1,6 @@
-/* Projection y = x W^T + bias: validate, choose a variant, enqueue. */
+/* Projection y = act(x W^T + bias): validate, choose a variant, enqueue. */
 #include "project.h"
+#include "activation.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +13,13 @@ static void label(const struct clattn__variant *variant, const void *desc,
                   char text[CLATTN__LABEL_BYTES])
 {
     const clattn_project_desc *d = desc;
-    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s%s%s%s %dx%d%s", variant->name,
+    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s%s%s%s %dx%d%s%s%s", variant->name,
              clattn_type_name(d->type), d->type == d->weight_type ? "" : "*",
              d->type == d->weight_type ? "" : clattn_type_name(d->weight_type),
              d->type == d->out_type ? "" : ">",
              d->type == d->out_type ? "" : clattn_type_name(d->out_type), d->out_dim, d->in_dim,
-             d->bias ? " bias" : "");
+             d->bias ? " bias" : "", d->activation ? " " : "",
+             d->activation ? clattn__activation_name(d->activation) : "");
 }
 
 /* Constant weights are packed once, and packed weights serve few rows too; those in blocks are
@@ -147,6 +149,7 @@ static clattn_status complete(const clattn_project_desc *desc, clattn_project_de
             "project: weight_type is %s (%d), must be f32, f16, bf16 or in blocks",
             clattn_type_name(d->weight_type), (int)d->weight_type);
     }
+    TRY(clattn__check_activation("project", "activation", d->activation));
     if (d->in_dim % clattn_type_block(d->weight_type)) {
         return clattn__refuse("project: in_dim is %d, must be whole blocks of %d for %s weights",
                               d->in_dim, clattn_type_block(d->weight_type),

@@ -25,7 +25,8 @@ struct project_op {
     cl_kernel few;
     cl_kernel pack;   /* weights into the kernel's own order */
     cl_kernel widen;  /* x or weight to f32, for CLBlast; NULL if they are */
-    cl_kernel finish; /* after CLBlast: adds the bias, narrows; NULL if there is nothing to do */
+    cl_kernel finish; /* after CLBlast: adds the bias, applies the activation, narrows; NULL if
+                         there is nothing to do */
     struct clattn__view weight; /* constant weights, packed where the kernel wants that; absent =
                                    args give them */
 };

@@ -139,6 +139,7 @@ static clattn_status build_product(struct project_op *op, const struct clattn__v
     clattn__option(&options, "WEIGHT_TYPE", op->desc.weight_type);
     clattn__option(&options, "OUT_TYPE", op->desc.out_type);
     clattn__option(&options, "WITH_BIAS", op->desc.bias);
+    clattn__option(&options, "ACTIVATION", op->desc.activation);
     clattn__options_of(&options, variant, params);
     TRY(clattn__build_kernel(op->base.context, variant->name, &options, kernel));
     const clattn_project_desc none = {0};
@@ -272,7 +273,7 @@ static struct clattn__binding bind_convert(cl_kernel kernel, const struct clattn
 }
 
 static clattn_status build_convert(struct project_op *op, clattn_type from, clattn_type to,
-                                   bool bias, clattn_type bias_type, cl_kernel *out)
+                                   bool bias, clattn_activation activation, cl_kernel *out)
 {
     struct clattn__options options = clattn__options_begin();
     const size_t single[3] = {1, 1, 1};
@@ -280,7 +281,8 @@ static clattn_status build_convert(struct project_op *op, clattn_type from, clat
     clattn__option(&options, "TYPE", from);
     clattn__option(&options, "OUT_TYPE", to);
     clattn__option(&options, "WITH_BIAS", bias);
-    clattn__option(&options, "BIAS_TYPE", bias_type);
+    clattn__option(&options, "BIAS_TYPE", op->desc.type);
+    clattn__option(&options, "ACTIVATION", activation);
     TRY(clattn__build_kernel(op->base.context, "gemm/convert", &options, out));
     const struct clattn__binding binding = bind_convert(*out, &none, &none, &none, 0, 0);
     return clattn__first_launch(op->base.context, &binding, single);
@@ -294,10 +296,10 @@ static clattn_status build_clblast(struct project_op *op, const struct clattn__v
     (void)params;
     (void)kernel;
     if (d->type != CLATTN_F32) {
-        TRY(build_convert(op, d->type, CLATTN_F32, false, CLATTN_F32, &op->widen));
+        TRY(build_convert(op, d->type, CLATTN_F32, false, CLATTN_IDENTITY, &op->widen));
     }
-    if (d->bias || d->out_type != CLATTN_F32) {
-        TRY(build_convert(op, CLATTN_F32, d->out_type, d->bias, d->type, &op->finish));
+    if (d->bias || d->activation || d->out_type != CLATTN_F32) {
+        TRY(build_convert(op, CLATTN_F32, d->out_type, d->bias, d->activation, &op->finish));
     }
     return clattn__gemm_prepare(op->base.context, d->out_dim, d->in_dim);
 }

@@ -1,19 +1,13 @@
 /* Cases of activations and gated forms. */
+#include "activation.h"
 #include "random.h"
 #include "trial.h"
-
-#include "../ref/ref.h"
 
 #include <string.h>
 
 enum { X, UP, RESIDUAL, Y };
 
-static const struct kind {
-    const char *name;
-    clattn_activation kind;
-    enum ref_activation ref;
-    bool gated;
-} kinds[] = {
+const struct activation_kind activation_kinds[ACTIVATION_KINDS] = {
     {"identity", CLATTN_IDENTITY, REF_IDENTITY, false},
     {"relu", CLATTN_RELU, REF_RELU, false},
     {"gelu", CLATTN_GELU, REF_GELU, false},
@@ -26,21 +20,26 @@ static const struct kind {
     {"swiglu", CLATTN_SILU, REF_SILU, true},
 };
 
-static const struct kind *kind_of(const struct test_case *c)
+const struct activation_kind *activation_named(const char *name)
 {
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (!strcmp(kinds[i].name, c->own.activation.kind)) {
-            return &kinds[i];
+    for (int i = 0; i < ACTIVATION_KINDS; i++) {
+        if (!strcmp(activation_kinds[i].name, name)) {
+            return &activation_kinds[i];
         }
     }
     return NULL;
+}
+
+static const struct activation_kind *kind_of(const struct test_case *c)
+{
+    return activation_named(c->own.activation.kind);
 }
 
 static bool describe(struct trial *t, struct check_result *result)
 {
     const struct test_case *c = t->c;
     const struct activation_case *a = &c->own.activation;
-    const struct kind *kind = kind_of(c);
+    const struct activation_kind *kind = kind_of(c);
     if (!kind || (a->fused && !kind->gated)) {
         check_fail(result, "--kind: there is no %s '%s'", a->fused ? "gated form" : "activation",
                    a->kind);
@@ -80,7 +79,7 @@ static void fill(struct trial *t, struct rng *rng)
 
 static bool expect(struct trial *t)
 {
-    const struct kind *kind = kind_of(t->c);
+    const struct activation_kind *kind = kind_of(t->c);
     const int64_t C = t->c->columns, apart = t->spec[X].size[3]; /* columns from a row to the next
                                                                   */
     const double *x = t->o[X].values, *up = t->o[UP].values, *residual = t->o[RESIDUAL].values;
@@ -94,7 +93,7 @@ static bool expect(struct trial *t)
 
 static clattn_activation_desc desc_of(const struct test_case *c)
 {
-    const struct kind *kind = kind_of(c);
+    const struct activation_kind *kind = kind_of(c);
     return (clattn_activation_desc){.kind = kind ? kind->kind : CLATTN_IDENTITY,
                                     .type = c->type,
                                     .out_type = c->out_type,
@@ -133,7 +132,7 @@ static clattn_status variants(clattn_context *context, const struct test_case *c
 
 static void random_words(struct rng *rng, char *line, size_t bytes)
 {
-    const struct kind *kind = &PICK(rng, kinds);
+    const struct activation_kind *kind = &PICK(rng, activation_kinds);
     random_add(line, bytes,
                " --kind %s --batch %d --rows %d --heads %d --columns %d --layout %s --type %s",
                kind->name, (int)rng_below(rng, 3) + 1, (int)rng_below(rng, 20) + 1,

@@ -1,12 +1,19 @@
 /* Projection cases: attention's linear layers, alone. */
+#include "activation.h"
 #include "random.h"
 #include "trial.h"
-
-#include "../ref/ref.h"
 
 #include <string.h>
 
 enum { X, WEIGHT, BIAS, Y };
+
+/* NULL if the case names none that a projection has. */
+static const struct activation_kind *activation_of(const struct test_case *c)
+{
+    const char *name = c->own.project.activation;
+    const struct activation_kind *kind = activation_named(name[0] ? name : "identity");
+    return kind && !kind->gated ? kind : NULL;
+}
 
 static bool describe(struct trial *t, struct check_result *result)
 {
@@ -15,6 +22,10 @@ static bool describe(struct trial *t, struct check_result *result)
     if (c->in_dim % clattn_type_block(weight)) {
         check_fail(result, "--in: %d is not whole blocks of %d", c->in_dim,
                    clattn_type_block(weight));
+        return false;
+    }
+    if (!activation_of(c)) {
+        check_fail(result, "--activation: a projection has no '%s'", c->own.project.activation);
         return false;
     }
     const struct trial_operand spec[] = {
@@ -47,16 +58,21 @@ static bool expect(struct trial *t)
     const struct test_case *c = t->c;
     ref_project((int64_t)c->batch * c->rows, c->in_dim, c->out_dim, t->o[X].values,
                 t->o[WEIGHT].values, t->o[BIAS].values, t->expected[Y]);
+    for (int64_t n = 0; n < t->o[Y].count; n++) {
+        t->expected[Y][n] = ref_activate(activation_of(c)->ref, t->expected[Y][n]);
+    }
     return true;
 }
 
 static clattn_project_desc descriptor(const struct test_case *c, const char *kernel)
 {
+    const struct activation_kind *kind = activation_of(c);
     const clattn_project_desc desc = {.in_dim = c->in_dim,
                                       .out_dim = c->out_dim,
                                       .type = c->type,
                                       .out_type = c->out_type,
                                       .bias = c->project_bias,
+                                      .activation = kind ? kind->kind : CLATTN_IDENTITY,
                                       .weight_type = case_weight_type(c),
                                       .kernel = kernel,
                                       .params = c->params[0] ? c->params : NULL};
@@ -108,6 +124,10 @@ static void random_words(struct rng *rng, char *line, size_t bytes)
                (int)rng_below(rng, 3) + 1, (int)rng_below(rng, 70) + 1,
                (int)rng_below(rng, 150) + 1, PICK(rng, layouts), random_type(rng),
                rng_below(rng, 2) ? " --with-bias" : "", (int)rng_below(rng, 1000000));
+    if (random_one_of(rng, 2)) {
+        random_add(line, bytes, " --activation %s",
+                   activation_kinds[rng_below(rng, UNGATED_KINDS)].name);
+    }
     const int kind = (int)rng_below(rng, 10);
     if (kind < 5) {
         random_add(line, bytes, " --weight-type %s --in %d%s", blocks[kind],
@@ -125,6 +145,7 @@ static const struct case_option options[] = {
     CASE_OPTION("--out", CASE_INTEGER, out_dim),
     CASE_OPTION("--with-bias", CASE_FLAG, project_bias),
     CASE_OPTION("--weight-type", CASE_TYPE, own.project.weight_type),
+    CASE_OPTION("--activation", CASE_TEXT, own.project.activation),
     CASE_OPTION("--constant", CASE_FLAG, own.project.constant),
     {0},
 };
