@@ -250,6 +250,12 @@ clattn_status clattn__of_desc(const char *op, clattn_status status)
                : status;
 }
 
+bool clattn__same_view(const struct clattn__view *a, const struct clattn__view *b)
+{
+    return a->mem == b->mem && !memcmp(a->at, b->at, sizeof a->at) && a->extent == b->extent &&
+           a->type == b->type;
+}
+
 clattn_status clattn__no_overlap(const char *op, const char *output_name,
                                  const struct clattn__view *output, const char *input_name,
                                  const struct clattn__view *input)

@@ -42,6 +42,9 @@ clattn_status clattn__of_desc(const char *op, clattn_status status);
 /* The strides in use: dense ones where all are zero. */
 void clattn__strides(const clattn_tensor *tensor, int64_t stride[4]);
 
+/* Whether both are the same elements of one buffer. */
+bool clattn__same_view(const struct clattn__view *a, const struct clattn__view *b);
+
 /* Refuses an output that shares elements with an input. */
 clattn_status clattn__no_overlap(const char *op, const char *output_name,
                                  const struct clattn__view *output, const char *input_name,

@@ -6,23 +6,25 @@
 
 /* ---- Projection ------------------------------------------------------------------------- */
 
-enum { X, WEIGHT, BIAS, Y };
+enum { X, WEIGHT, BIAS, RESIDUAL, Y };
 
 static bool describe_project(workload *w, reason *why)
 {
     const struct test_case *c = &w->c;
-    const int64_t in = c->in_dim, out = c->out_dim;
+    const int64_t in = c->in_dim, out = c->out_dim, outputs = c->own.project.gated ? 2 * out : out;
     const operand operands[] = {
         [X] = operand_of("x", true, FILL_NORMAL, c->type, c->batch, c->rows, 1, in),
-        [WEIGHT] = operand_weight("weight", true, case_weight_type(c), out, in),
-        [BIAS] = operand_of("bias", c->project_bias, FILL_NORMAL, c->type, 1, 1, 1, out),
+        [WEIGHT] = operand_weight("weight", true, case_weight_type(c), outputs, in),
+        [BIAS] = operand_of("bias", c->project_bias, FILL_NORMAL, c->type, 1, 1, 1, outputs),
+        [RESIDUAL] = operand_of("residual", c->own.project.residual, FILL_NORMAL, c->out_type,
+                                c->batch, c->rows, 1, out),
         [Y] = operand_of("y", true, FILL_OUTPUT, c->out_type, c->batch, c->rows, 1, out),
     };
     if (c->own.project.activation[0] && !activation_named(c->own.project.activation)) {
         return refuse(why, "there is no activation '%s'", c->own.project.activation);
     }
     memcpy(w->operands, operands, sizeof operands);
-    w->flops = 2.0 * c->batch * c->rows * (double)in * (double)out;
+    w->flops = 2.0 * c->batch * c->rows * (double)in * (double)outputs;
     return true;
 }
 
@@ -37,6 +39,8 @@ static clattn_project_desc project_desc_of(const workload *w, const char *kernel
                                       .out_type = c->out_type,
                                       .bias = c->project_bias,
                                       .activation = activation ? activation->kind : CLATTN_IDENTITY,
+                                      .gated = c->own.project.gated,
+                                      .residual = c->own.project.residual,
                                       .kernel = kernel,
                                       .weight = w->operands[WEIGHT].view,
                                       .params = c->params[0] ? c->params : NULL};
@@ -52,8 +56,11 @@ static clattn_status create_project(workload *w, clattn_context *context, const 
 static void bind_project(workload *w)
 {
     const operand *o = w->operands;
-    w->args.project = (clattn_project_args){
-        .x = o[X].view, .bias = o[BIAS].view, .y = o[Y].view, .scratch = w->scratch};
+    w->args.project = (clattn_project_args){.x = o[X].view,
+                                            .bias = o[BIAS].view,
+                                            .residual = o[RESIDUAL].view,
+                                            .y = o[Y].view,
+                                            .scratch = w->scratch};
 }
 
 static size_t scratch_project(const workload *w)

@@ -25,7 +25,7 @@ typedef enum clattn_activation {
     CLATTN_SILU       /* x / (1 + exp(-x)) */
 } clattn_activation;
 
-/* ---- Projection: y = act(x W^T + bias) ------------------------------------ */
+/* ---- Projection: y = act(x W^T + bias), gated and added to at will ---------- */
 
 typedef struct clattn_project_desc {
     int32_t in_dim;               /* columns of x; required */
@@ -34,12 +34,15 @@ typedef struct clattn_project_desc {
     clattn_type out_type;         /* of y: F32, F16 or BF16 */
     bool bias;                    /* run will be given one */
     clattn_activation activation; /* of the sum, before it is rounded to out_type */
+    bool gated; /* weight and bias have 2 * out_dim rows, W's and then U's: y = act(x W^T + bias) *
+                 * (x U^T + bias) (Shazeer 2020) */
+    bool residual;        /* run will be given one, which is added last */
     const char *kernel;   /* force a variant by name ("wide", "clblast", "plain"); NULL = best that
                              fits */
-    clattn_tensor weight; /* optional: {1, out_dim, 1, in_dim}, if it never changes.  Then run is
-                           * given none: create puts it in the order its kernel wants, once, and
-                           * owns that copy; kernels that take it as it lies keep the caller's
-                           * buffer instead (retained). */
+    clattn_tensor weight; /* optional: {1, out_dim, 1, in_dim} (gated: 2 * out_dim), if it never
+                           * changes.  Then run is given none: create puts it in the order its
+                           * kernel wants, once, and owns that copy; kernels that take it as it lies
+                           * keep the caller's buffer instead (retained). */
     const char *params;   /* with kernel: as in clattn_attention_desc */
     clattn_type weight_type; /* of weight, if it is not type: F16, BF16 or in blocks; 0 = type, or
                               * that of the weight given here.  Weights in blocks are read as
@@ -51,12 +54,14 @@ typedef struct clattn_project_desc {
  * equal to in_dim or out_dim and the heads of a row side by side (stride[2] =
  * columns), so y can be the q that attention reads, and x the out it wrote. */
 typedef struct clattn_project_args {
-    clattn_tensor x;      /* {batch, rows, heads, in_dim / heads} */
-    clattn_tensor weight; /* {1, out_dim, 1, in_dim}: [out, in] as in checkpoints; absent if desc
-                             has it */
-    clattn_tensor bias;   /* {1, 1, 1, out_dim}, required with desc.bias */
-    clattn_tensor y;      /* {batch, rows, heads, out_dim / heads}; may not overlap inputs */
-    cl_mem scratch;       /* clattn_project_scratch() bytes; NULL = taken for this call */
+    clattn_tensor x;        /* {batch, rows, heads, in_dim / heads} */
+    clattn_tensor weight;   /* {1, out_dim, 1, in_dim}: [out, in] as in checkpoints; absent if desc
+                               has it */
+    clattn_tensor bias;     /* {1, 1, 1, out_dim}, required with desc.bias */
+    clattn_tensor residual; /* as y, of the same type; required with desc.residual */
+    clattn_tensor y; /* {batch, rows, heads, out_dim / heads}; may not overlap inputs, but may
+                      * be the residual itself */
+    cl_mem scratch;  /* clattn_project_scratch() bytes; NULL = taken for this call */
 } clattn_project_args;
 
 clattn_status clattn_project_create(clattn_context *context, const clattn_project_desc *desc,

@@ -1,5 +1,5 @@
-/* y = act(x W^T + bias) for few rows and weights in blocks, on CPU devices: each weight read once, as
- * it lies.
+/* y = act(x W^T + bias) [* (x U^T + bias)] [+ residual] for few rows and weights in blocks, on CPU
+ * devices: each weight read once, as it lies.
  *
  * Lanes along in_dim.  As a group of columns shares scale and least,
  *
@@ -9,13 +9,12 @@
  *
  * Launch: global {out_dim / WIDTH rounded up, 1, batch}, local {1, 1, 1}.
  * Memory: ROWS * WIDTH vectors and numbers, SPAN * SCALES more.
- * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, ACTIVATION, WIDTH, ROWS (side by
- *         side; fewer are computed one by one). */
+ * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, WITH_RESIDUAL, GATED, ACTIVATION,
+ *         WIDTH, ROWS (side by side; fewer are computed one by one). */
 #include "base.h"
 #include "wide.h"
-#include "block/activation.h"
-#include "block/activation_wide.h"
 #include "gemm/blocks_wide.h"
+#include "gemm/finish_wide.h"
 
 #define SPAN 16                /* units: as much of x as stays in the nearest cache */
 #define SUMS (SPAN * SCALES) /* of the groups of a span, for all its rows */
@@ -101,15 +100,15 @@ INLINE void add_span(const int rows, __global const void *x, const long at[ROWS]
     }
 }
 
-/* Rows i to i + rows of WIDTH outputs. */
-INLINE void multiply_rows(const int rows, __global const void *x, const long4 x_at, __global const void *weight,
-                          const long4 weight_at, __global const void *bias, const long4 bias_at, __global void *y,
-                          const long4 y_at, const int i, const int out_dim, const int in_dim)
+/* total[r] = row i + r of x W^T + bias, for count outputs from o on. */
+INLINE void multiply_rows(vfloat total[ROWS], const int rows, __global const void *x, const long4 x_at,
+                          __global const void *weight, const long4 weight_at, __global const void *bias,
+                          const long4 bias_at, const int b, const int i, const int o, const int count,
+                          const int in_dim)
 {
-    const int o = get_group_id(0) * WIDTH, b = get_group_id(2), count = min(WIDTH, out_dim - o);
     bytes first = (bytes)weight + weight_at.x + o * weight_at.z;
     vfloat dot[ROWS][WIDTH];
-    float rest[ROWS][WIDTH], sums[SUMS], lane[WIDTH];
+    float rest[ROWS][WIDTH], sums[SUMS];
     long at[ROWS];
     for (int r = 0; r < rows; r++) {
         at[r] = place(x_at, b, i + r, 0);
@@ -130,24 +129,41 @@ INLINE void multiply_rows(const int rows, __global const void *x, const long4 x_
         }
     }
     for (int r = 0; r < rows; r++) {
-        *(vfloat_at *)lane = activate_wide(ACTIVATION, sum_each(dot[r]) + *(const vfloat_at *)rest[r]);
-        for (int t = 0; t < count; t++) {
-            store(OUT_TYPE, y, place(y_at, b, i + r, 0) + o + t, lane[t]);
-        }
+        total[r] = sum_each(dot[r]) + *(const vfloat_at *)rest[r];
+    }
+}
+
+/* Rows i to i + rows of y. */
+INLINE void finish_rows(const int rows, __global const void *x, const long4 x_at, __global const void *weight,
+                        const long4 weight_at, __global const void *bias, const long4 bias_at,
+                        __global const void *residual, const long4 residual_at, __global void *y, const long4 y_at,
+                        const int i, const int out_dim, const int in_dim)
+{
+    const int o = get_group_id(0) * WIDTH, b = get_group_id(2), count = min(WIDTH, out_dim - o);
+    vfloat total[1 + GATED][ROWS];
+    for (int part = 0; part < 1 + GATED; part++) {
+        multiply_rows(total[part], rows, x, x_at, weight, weight_at, bias, bias_at, b, i, part * out_dim + o, count,
+                      in_dim);
+    }
+    for (int r = 0; r < rows; r++) {
+        finish_wide(total[0][r], total[GATED][r], residual, place(residual_at, b, i + r, 0) + o, y,
+                    place(y_at, b, i + r, 0) + o, count);
     }
 }
 
 __kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
 void gemm_gemv_blocks_wide(__global const void *x, const long4 x_at, __global const void *weight,
                            const long4 weight_at, __global const void *bias, const long4 bias_at,
-                           __global void *y, const long4 y_at, const int rows, const int out_dim,
-                           const int in_dim)
+                           __global const void *residual, const long4 residual_at, __global void *y,
+                           const long4 y_at, const int rows, const int out_dim, const int in_dim)
 {
     int i = 0;
     for (; i + ROWS <= rows; i += ROWS) {
-        multiply_rows(ROWS, x, x_at, weight, weight_at, bias, bias_at, y, y_at, i, out_dim, in_dim);
+        finish_rows(ROWS, x, x_at, weight, weight_at, bias, bias_at, residual, residual_at, y, y_at, i, out_dim,
+                    in_dim);
     }
     for (; i < rows; i++) {
-        multiply_rows(1, x, x_at, weight, weight_at, bias, bias_at, y, y_at, i, out_dim, in_dim);
+        finish_rows(1, x, x_at, weight, weight_at, bias, bias_at, residual, residual_at, y, y_at, i, out_dim,
+                    in_dim);
     }
 }

@@ -1,5 +1,6 @@
 /* f32 weights [out_dim, in_dim] into the order of gemm/wide: [panel][in_dim][PANEL], PANEL =
- * VECTORS * WIDTH outputs side by side; 0 behind out_dim.
+ * VECTORS * WIDTH outputs side by side; 0 behind out_dim.  Another out_dim rows, the gate's partner,
+ * begin a panel of their own.
  *
  * Launch: global {panels, in_dim / COLUMNS rounded up, 1}, local {1, 1, 1}.
  * Params: WIDTH, VECTORS. */
@@ -13,16 +14,17 @@ __kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_s
 void gemm_pack_wide(__global const void *weight, const long4 weight_at, __global void *packed,
                     const long4 packed_at, const int out_dim, const int in_dim)
 {
-    const int p = get_group_id(0), k0 = get_group_id(1) * COLUMNS, end = min(k0 + COLUMNS, in_dim);
+    const int panels = (out_dim + PANEL - 1) / PANEL, p = get_group_id(0), part = p / panels;
+    const int first = part * out_dim, k0 = get_group_id(1) * COLUMNS, end = min(k0 + COLUMNS, in_dim);
     for (int n = 0; n < VECTORS; n++) {
-        const int o = p * PANEL + n * WIDTH;
+        const int o = (p - part * panels) * PANEL + n * WIDTH;
         const long to = packed_at.x + (long)p * in_dim * PANEL + n * WIDTH;
         int c = k0;
         for (; c + WIDTH <= end && o + WIDTH <= out_dim; c += WIDTH) {
             vfloat rows[WIDTH];
             UNROLL
             for (int r = 0; r < WIDTH; r++) {
-                rows[r] = load_wide(F32, weight, place(weight_at, 0, o + r, 0) + c);
+                rows[r] = load_wide(F32, weight, place(weight_at, 0, first + o + r, 0) + c);
             }
             transpose(rows);
             UNROLL
@@ -32,7 +34,7 @@ void gemm_pack_wide(__global const void *weight, const long4 weight_at, __global
         }
         for (; c < end; c++) {
             for (int r = 0; r < WIDTH; r++) {
-                const float value = o + r < out_dim ? load(F32, weight, place(weight_at, 0, o + r, 0) + c) : 0.0f;
+                const float value = o + r < out_dim ? load(F32, weight, place(weight_at, 0, first + o + r, 0) + c) : 0.0f;
                 store(F32, packed, to + (long)c * PANEL + r, value);
             }
         }

@@ -1,4 +1,4 @@
-/* y = act(x W^T + bias) for CPU devices: outputs in the lanes, weights packed.
+/* y = act(x W^T + bias) [* (x U^T + bias)] [+ residual] for CPU devices: outputs in the lanes, weights packed.
  *
  * gemm/pack_wide has put f32 weights of PANEL = VECTORS * WIDTH outputs side by side,
  * [panel][in_dim][PANEL], so that a register tile of TILE rows x VECTORS vectors needs
@@ -8,14 +8,14 @@
  * blocks (gemm/blocks.h), are not packed but widened and turned once for BLOCK rows.
  *
  * Launch: global {panels, rows / BLOCK rounded up, batch}, local {1, 1, 1}.
- * Memory: BLOCK * PANEL + TILE * CHUNK floats; CHUNK * PANEL more where weights are widened.
- * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, ACTIVATION, WIDTH, VECTORS, TILE,
- *         CHUNK, BLOCK. */
+ * Memory: BLOCK * PANEL (twice where gated) + TILE * CHUNK floats; CHUNK * PANEL more where weights
+ *         are widened.
+ * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, WITH_RESIDUAL, GATED, ACTIVATION,
+ *         WIDTH, VECTORS, TILE, CHUNK, BLOCK. */
 #include "base.h"
 #include "wide.h"
-#include "block/activation.h"
-#include "block/activation_wide.h"
 #include "gemm/blocks_wide.h"
+#include "gemm/finish_wide.h"
 
 #define PANEL (VECTORS * WIDTH)
 
@@ -26,7 +26,6 @@ static inline void load_tile(float tile[TILE * CHUNK], __global const void *x, c
     for (int t = 0; t < TILE; t++) {
         const long row = place(x_at, b, min(i + t, rows - 1), 0) + k0;
         int c = 0;
-        UNROLL_BY(4)
         for (; c + WIDTH <= count; c += WIDTH) {
             *(vfloat_at *)(tile + t * CHUNK + c) = load_wide(TYPE, x, row + c);
         }
@@ -83,30 +82,31 @@ static inline void turn(vfloat *panel, vfloat rows[WIDTH], const int c)
     }
 }
 
-/* Narrow weights are not packed: columns k0 .. k0 + count of WIDTH rows, from row o on. */
+/* Narrow weights are not packed: columns k0 .. k0 + count of WIDTH rows, from row o on; those behind
+ * the last repeat it. */
 static inline void widen(vfloat *panel, __global const void *weight, const long4 weight_at, const int o,
-                         const int out_dim, const int k0, const int count)
+                         const int last, const int k0, const int count)
 {
     vfloat rows[WIDTH];
     int c = 0;
     for (; c + WIDTH <= count; c += WIDTH) {
         UNROLL
         for (int r = 0; r < WIDTH; r++) {
-            rows[r] = load_wide(WEIGHT_TYPE, weight, place(weight_at, 0, min(o + r, out_dim - 1), 0) + k0 + c);
+            rows[r] = load_wide(WEIGHT_TYPE, weight, place(weight_at, 0, min(o + r, last), 0) + k0 + c);
         }
         turn(panel, rows, c);
     }
     for (; c < count; c++) {
         float column[WIDTH];
         for (int r = 0; r < WIDTH; r++) {
-            column[r] = load(WEIGHT_TYPE, weight, place(weight_at, 0, min(o + r, out_dim - 1), 0) + k0 + c);
+            column[r] = load(WEIGHT_TYPE, weight, place(weight_at, 0, min(o + r, last), 0) + k0 + c);
         }
         panel[c * VECTORS] = *(vfloat_at *)column;
     }
 }
 
 /* The same from blocks. */
-static inline void widen_blocks(vfloat *panel, bytes weights, const long row_step, const int o, const int out_dim,
+static inline void widen_blocks(vfloat *panel, bytes weights, const long row_step, const int o, const int last,
                                 const int in_dim, const int k0, const int count)
 {
     for (int c = 0; c < count; c += UNIT - (k0 + c) % UNIT) {
@@ -115,7 +115,7 @@ static inline void widen_blocks(vfloat *panel, bytes weights, const long row_ste
         float scale[WIDTH][SCALES], least[WIDTH][SCALES];
         bytes unit[WIDTH];
         for (int r = 0; r < WIDTH; r++) {
-            unit[r] = weights + min(o + r, out_dim - 1) * row_step + column / UNIT * UNIT_BYTES;
+            unit[r] = weights + min(o + r, last) * row_step + column / UNIT * UNIT_BYTES;
             unit_scales(unit[r], end, scale[r], least[r]);
         }
         for (int g = first; g < end; g++) {
@@ -131,39 +131,19 @@ static inline void widen_blocks(vfloat *panel, bytes weights, const long row_ste
     }
 }
 
-static inline void store_row(const vfloat sum[VECTORS], __global void *y, const long row, const int columns)
+/* sum[i] = rows of x W^T + bias from i0 on, for the columns of a panel: outputs from o on. */
+INLINE void multiply_panel(vfloat (*sum)[VECTORS], __global const void *x, const long4 x_at,
+                                  __global const void *weight, const long4 weight_at, __global const void *bias,
+                                  const long4 bias_at, const int b, const int i0, const int rows, const int p,
+                                  const int o, const int columns, const int in_dim)
 {
-    for (int n = 0; n < VECTORS; n++) {
-        const int left = columns - n * WIDTH;
-        const vfloat value = activate_wide(ACTIVATION, sum[n]);
-        if (left >= WIDTH) {
-            store_wide(OUT_TYPE, y, row + n * WIDTH, value);
-        } else {
-            float lane[WIDTH];
-            *(vfloat_at *)lane = value;
-            for (int c = 0; c < left; c++) {
-                store(OUT_TYPE, y, row + n * WIDTH + c, lane[c]);
-            }
-        }
-    }
-}
-
-__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
-void gemm_wide(__global const void *x, const long4 x_at, __global const void *weight, const long4 weight_at,
-               __global const void *bias, const long4 bias_at, __global void *y, const long4 y_at,
-               const int rows, const int out_dim, const int in_dim)
-{
-    const int p = get_group_id(0), b = get_group_id(2), i0 = get_group_id(1) * BLOCK;
-    const int count_rows = min(BLOCK, rows - i0), columns = min(PANEL, out_dim - p * PANEL);
-    if (count_rows <= 0) {
-        return;
-    }
-    vfloat sum[BLOCK][VECTORS], panel[WEIGHT_TYPE == F32 ? 1 : CHUNK * VECTORS];
+    const int count_rows = min(BLOCK, rows - i0);
+    vfloat panel[WEIGHT_TYPE == F32 ? 1 : CHUNK * VECTORS];
     float tile[TILE * CHUNK], start[PANEL];
     for (int c = 0; c < PANEL; c++) {
-        start[c] = WITH_BIAS && c < columns ? load(TYPE, bias, bias_at.x + p * PANEL + c) : 0.0f;
+        start[c] = WITH_BIAS && c < columns ? load(TYPE, bias, bias_at.x + o + c) : 0.0f;
     }
-    for (int i = 0; i < BLOCK; i++) {
+    for (int i = 0; i < count_rows + TILE - 1 && i < BLOCK; i++) {
         for (int n = 0; n < VECTORS; n++) {
             sum[i][n] = *(const vfloat_at *)(start + n * WIDTH);
         }
@@ -172,11 +152,11 @@ void gemm_wide(__global const void *x, const long4 x_at, __global const void *we
         const int count = min(CHUNK, in_dim - k0);
         const long packed = weight_at.x + ((long)p * in_dim + k0) * PANEL;
         for (int n = 0; WEIGHT_TYPE != F32 && n < VECTORS; n++) {
-            const int o = p * PANEL + n * WIDTH;
+            const int first = o + n * WIDTH, last = o + columns - 1;
             if (WEIGHT_TYPE < Q8_0) {
-                widen(panel + n, weight, weight_at, o, out_dim, k0, count);
+                widen(panel + n, weight, weight_at, first, last, k0, count);
             } else {
-                widen_blocks(panel + n, (bytes)weight + weight_at.x, weight_at.z, o, out_dim, in_dim, k0, count);
+                widen_blocks(panel + n, (bytes)weight + weight_at.x, weight_at.z, first, last, in_dim, k0, count);
             }
         }
         for (int i = 0; i < count_rows; i += TILE) {
@@ -191,7 +171,29 @@ void gemm_wide(__global const void *x, const long4 x_at, __global const void *we
             multiply(sum + i, tile, row, weight, packed, panel, count);
         }
     }
-    for (int i = 0; i < count_rows; i++) {
-        store_row(sum[i], y, place(y_at, b, i0 + i, 0) + p * PANEL, columns);
+}
+
+__kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm_wide(__global const void *x, const long4 x_at, __global const void *weight, const long4 weight_at,
+               __global const void *bias, const long4 bias_at, __global const void *residual,
+               const long4 residual_at, __global void *y, const long4 y_at, const int rows, const int out_dim,
+               const int in_dim)
+{
+    const int p = get_group_id(0), b = get_group_id(2), i0 = get_group_id(1) * BLOCK, o = p * PANEL;
+    const int columns = min(PANEL, out_dim - o), panels = (out_dim + PANEL - 1) / PANEL;
+    vfloat sum[1 + GATED][BLOCK][VECTORS];
+    if (i0 >= rows) {
+        return;
+    }
+    for (int part = 0; part < 1 + GATED; part++) {
+        multiply_panel(sum[part], x, x_at, weight, weight_at, bias, bias_at, b, i0, rows, part * panels + p,
+                       part * out_dim + o, columns, in_dim);
+    }
+    for (int i = 0; i < min(BLOCK, rows - i0); i++) {
+        const long from = place(residual_at, b, i0 + i, 0) + o, to = place(y_at, b, i0 + i, 0) + o;
+        for (int n = 0; n * WIDTH < columns; n++) {
+            finish_wide(sum[0][i][n], sum[GATED][i][n], residual, from + n * WIDTH, y, to + n * WIDTH,
+                        columns - n * WIDTH);
+        }
     }
 }

@@ -13,13 +13,13 @@ static void label(const struct clattn__variant *variant, const void *desc,
                   char text[CLATTN__LABEL_BYTES])
 {
     const clattn_project_desc *d = desc;
-    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s%s%s%s %dx%d%s%s%s", variant->name,
+    snprintf(text, CLATTN__LABEL_BYTES, "%s %s%s%s%s%s %dx%d%s%s%s%s%s", variant->name,
              clattn_type_name(d->type), d->type == d->weight_type ? "" : "*",
              d->type == d->weight_type ? "" : clattn_type_name(d->weight_type),
              d->type == d->out_type ? "" : ">",
              d->type == d->out_type ? "" : clattn_type_name(d->out_type), d->out_dim, d->in_dim,
-             d->bias ? " bias" : "", d->activation ? " " : "",
-             d->activation ? clattn__activation_name(d->activation) : "");
+             d->bias ? " bias" : "", d->gated ? " gated" : "", d->residual ? " residual" : "",
+             d->activation ? " " : "", d->activation ? clattn__activation_name(d->activation) : "");
 }
 
 /* Constant weights are packed once, and packed weights serve few rows too; those in blocks are
@@ -44,9 +44,10 @@ static void build_few(struct project_op *op)
 static clattn_status view_weight(const clattn_project_desc *d, struct clattn__view *view)
 {
     const struct clattn__want want = {
-        "project", "weight", {1, d->out_dim, 1, d->in_dim}, 0, 1u << d->weight_type, false, true};
+        "project", "weight", {1, clattn__project_outputs(d), 1, d->in_dim}, 0, 1u << d->weight_type,
+        false,     true};
     TRY(clattn__view(&want, &d->weight, view));
-    if (view->mem && !clattn__in_blocks(d->weight_type) && d->out_dim > 1 &&
+    if (view->mem && !clattn__in_blocks(d->weight_type) && clattn__project_outputs(d) > 1 &&
         view->at[2] < d->in_dim) {
         return clattn__refuse("project: args.weight.stride[1] is %lld, must be at least %d",
                               (long long)view->at[2], d->in_dim);
@@ -233,10 +234,12 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
                                    struct project_problem *p)
 {
     const clattn_project_desc *d = &op->desc;
-    clattn_tensor x, y;
+    clattn_tensor x, residual, y;
     TRY(join("x", &args->x, &x));
     TRY(join("y", &args->y, &y));
+    TRY(join("residual", &args->residual, &residual));
     const int64_t B = p->batch = x.size[0], N = p->rows = x.size[1];
+    const int64_t outputs = clattn__project_outputs(d);
     const unsigned type = 1u << d->type;
     if (B < 0 || B > MAX_ROWS || N < 0 || N > MAX_ROWS) {
         return clattn__refuse("project: args.x.size is {%lld, %lld, ..}, must be 0..%d",
@@ -245,17 +248,22 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
     if (args->bias.mem && !d->bias) {
         return clattn__refuse("project: args.bias is given, but desc lacks bias");
     }
+    if (args->residual.mem && !d->residual) {
+        return clattn__refuse("project: args.residual is given, but desc lacks residual");
+    }
     if (args->weight.mem && op->weight.mem) {
         return clattn__refuse("project: args.weight is given, but desc.weight was");
     }
     const struct clattn__want wx = {"project", "x", {B, N, 1, d->in_dim}, 0, type, false, false};
     const struct clattn__want ww = {
-        "project", "weight",      {1, d->out_dim, 1, d->in_dim}, 0, 1u << d->weight_type,
+        "project", "weight",      {1, outputs, 1, d->in_dim}, 0, 1u << d->weight_type,
         false,     op->weight.mem};
-    const struct clattn__want wb = {"project", "bias",  {1, 1, 1, d->out_dim}, 0, type,
+    const struct clattn__want wb = {"project", "bias",  {1, 1, 1, outputs}, 0, type,
                                     false,     !d->bias};
     const struct clattn__want wy = {"project", "y",  {B, N, 1, d->out_dim}, 0, 1u << d->out_type,
                                     true,      false};
+    const struct clattn__want wr = {"project",         "residual", {B, N, 1, d->out_dim}, 0,
+                                    1u << d->out_type, false,      !d->residual};
     TRY(clattn__view(&wx, &x, &p->x));
     TRY(clattn__view(&ww, &args->weight, &p->weight));
     if (op->weight.mem) {
@@ -263,13 +271,14 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
     }
     TRY(clattn__view(&wb, &args->bias, &p->bias));
     TRY(clattn__view(&wy, &y, &p->y));
+    TRY(clattn__view(&wr, &residual, &p->residual));
     const bool strided = !op->weight.mem && !clattn__in_blocks(d->weight_type);
     const struct {
         const char *field;
         const struct clattn__view *view;
         int64_t rows, columns;
     } matrices[] = {{"x", &p->x, N, d->in_dim},
-                    {"weight", &p->weight, strided ? d->out_dim : 1, d->in_dim}};
+                    {"weight", &p->weight, strided ? outputs : 1, d->in_dim}};
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) {
         if (matrices[i].rows > 1 && matrices[i].view->extent &&
             matrices[i].view->at[2] < matrices[i].columns) {
@@ -277,6 +286,9 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
                                   matrices[i].field, (long long)matrices[i].view->at[2],
                                   (long long)matrices[i].columns);
         }
+    }
+    if (!clattn__same_view(&p->y, &p->residual)) {
+        TRY(clattn__no_overlap("project", "y", &p->y, "residual", &p->residual));
     }
     TRY(clattn__no_overlap("project", "y", &p->y, "x", &p->x));
     TRY(clattn__no_overlap("project", "y", &p->y, "weight", &p->weight));

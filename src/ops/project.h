@@ -9,7 +9,7 @@
 /* A call as kernels see it. */
 struct project_problem {
     int64_t batch, rows;
-    struct clattn__view x, weight, bias, y;
+    struct clattn__view x, weight, bias, residual, y;
 };
 
 struct project_way;
@@ -41,6 +41,12 @@ struct project_way {
                          const int *params, cl_kernel kernel, cl_command_queue queue,
                          const struct project_problem *problem, cl_mem scratch);
 };
+
+/* Rows of weight. */
+static inline int64_t clattn__project_outputs(const clattn_project_desc *d)
+{
+    return d->gated ? 2 * (int64_t)d->out_dim : d->out_dim;
+}
 
 extern const struct clattn__variant clattn__project_registry[];
 const struct project_way *clattn__project_way(const struct clattn__variant *variant);

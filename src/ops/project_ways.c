@@ -14,9 +14,13 @@ enum { WIDTH, VECTORS, TILE, CHUNK, BLOCK }; /* places in gemm/wide's params */
 
 static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
-    (void)desc;
+    const clattn_project_desc *d = desc;
     params[WIDTH] = facts->vector_width;
     params[TILE] = facts->vector_width == 8 ? 4 : 8;
+    if (d->weight_type != CLATTN_F32 && facts->compute_units <= 8) {
+        params[BLOCK] = 512; /* weights are widened for each block anew, and few cores are busy
+                                anyway */
+    }
 }
 
 static bool wide_fits(const clattn_device_facts *facts, const void *desc, const int *params,
@@ -122,6 +126,7 @@ static struct clattn__binding bind_product(cl_kernel kernel, const clattn_projec
     clattn__bind_view(&binding, &p->x);
     clattn__bind_view(&binding, &p->weight);
     clattn__bind_view(&binding, &p->bias);
+    clattn__bind_view(&binding, &p->residual);
     clattn__bind_view(&binding, &p->y);
     clattn__bind_int(&binding, p->rows);
     clattn__bind_int(&binding, d->out_dim);
@@ -139,6 +144,8 @@ static clattn_status build_product(struct project_op *op, const struct clattn__v
     clattn__option(&options, "WEIGHT_TYPE", op->desc.weight_type);
     clattn__option(&options, "OUT_TYPE", op->desc.out_type);
     clattn__option(&options, "WITH_BIAS", op->desc.bias);
+    clattn__option(&options, "WITH_RESIDUAL", op->desc.residual);
+    clattn__option(&options, "GATED", op->desc.gated);
     clattn__option(&options, "ACTIVATION", op->desc.activation);
     clattn__options_of(&options, variant, params);
     TRY(clattn__build_kernel(op->base.context, variant->name, &options, kernel));
@@ -198,11 +205,16 @@ static clattn_status build_packed(struct project_op *op, const struct clattn__va
     return clattn__first_launch(op->base.context, &binding, single);
 }
 
+static int64_t panels_of(const clattn_project_desc *d, const int *params)
+{
+    return (d->gated ? 2 : 1) * clattn__divide_up(d->out_dim, params[WIDTH] * params[VECTORS]);
+}
+
 /* Whole panels of every column. */
 static struct clattn__view packed_view(const struct project_op *op, const int *params, cl_mem mem)
 {
     const int64_t panel = (int64_t)params[WIDTH] * params[VECTORS];
-    const int64_t size[4] = {1, clattn__divide_up(op->desc.out_dim, panel), op->desc.in_dim, panel};
+    const int64_t size[4] = {1, panels_of(&op->desc, params), op->desc.in_dim, panel};
     return clattn__dense_view(mem, 0, size, CLATTN_F32);
 }
 
@@ -210,9 +222,8 @@ static clattn_status pack(const struct project_op *op, const int *params, cl_com
                           const struct clattn__view *weight, const struct clattn__view *packed)
 {
     enum { COLUMNS = 256 }; /* as in kernels/gemm/pack_wide.cl */
-    const size_t global[3] = {
-        (size_t)clattn__divide_up(op->desc.out_dim, params[WIDTH] * params[VECTORS]),
-        (size_t)clattn__divide_up(op->desc.in_dim, COLUMNS), 1};
+    const size_t global[3] = {(size_t)panels_of(&op->desc, params),
+                              (size_t)clattn__divide_up(op->desc.in_dim, COLUMNS), 1};
     const size_t local[3] = {1, 1, 1};
     const struct clattn__binding binding = bind_pack(op->pack, &op->desc, weight, packed);
     return clattn__launch(&binding, queue, global, local);
@@ -260,32 +271,43 @@ clattn_status clattn__project_keep(struct project_op *op, const struct clattn__v
 
 static struct clattn__binding bind_convert(cl_kernel kernel, const struct clattn__view *x,
                                            const struct clattn__view *bias,
+                                           const struct clattn__view *residual,
                                            const struct clattn__view *y, int64_t columns,
                                            int64_t rows)
 {
     struct clattn__binding binding = {.kernel = kernel};
     clattn__bind_view(&binding, x);
     clattn__bind_view(&binding, bias);
+    clattn__bind_view(&binding, residual);
     clattn__bind_view(&binding, y);
     clattn__bind_int(&binding, columns);
     clattn__bind_int(&binding, rows);
     return binding;
 }
 
+/* From one type to another; as says what comes on top, NULL = nothing. */
 static clattn_status build_convert(struct project_op *op, clattn_type from, clattn_type to,
-                                   bool bias, clattn_activation activation, cl_kernel *out)
+                                   const clattn_project_desc *as, cl_kernel *out)
 {
     struct clattn__options options = clattn__options_begin();
     const size_t single[3] = {1, 1, 1};
     const struct clattn__view none = {0};
     clattn__option(&options, "TYPE", from);
     clattn__option(&options, "OUT_TYPE", to);
-    clattn__option(&options, "WITH_BIAS", bias);
+    clattn__option(&options, "WITH_BIAS", as && as->bias);
     clattn__option(&options, "BIAS_TYPE", op->desc.type);
-    clattn__option(&options, "ACTIVATION", activation);
+    clattn__option(&options, "WITH_RESIDUAL", as && as->residual);
+    clattn__option(&options, "GATED", as && as->gated);
+    clattn__option(&options, "ACTIVATION", as ? as->activation : CLATTN_IDENTITY);
     TRY(clattn__build_kernel(op->base.context, "gemm/convert", &options, out));
-    const struct clattn__binding binding = bind_convert(*out, &none, &none, &none, 0, 0);
+    const struct clattn__binding binding = bind_convert(*out, &none, &none, &none, &none, 0, 0);
     return clattn__first_launch(op->base.context, &binding, single);
+}
+
+/* Whether the product cannot lie where y does. */
+static bool product_apart(const clattn_project_desc *d)
+{
+    return d->out_type != CLATTN_F32 || d->gated || d->residual;
 }
 
 static clattn_status build_clblast(struct project_op *op, const struct clattn__variant *variant,
@@ -296,12 +318,12 @@ static clattn_status build_clblast(struct project_op *op, const struct clattn__v
     (void)params;
     (void)kernel;
     if (d->type != CLATTN_F32) {
-        TRY(build_convert(op, d->type, CLATTN_F32, false, CLATTN_IDENTITY, &op->widen));
+        TRY(build_convert(op, d->type, CLATTN_F32, NULL, &op->widen));
     }
-    if (d->bias || d->activation || d->out_type != CLATTN_F32) {
-        TRY(build_convert(op, CLATTN_F32, d->out_type, d->bias, d->activation, &op->finish));
+    if (d->bias || d->activation || product_apart(d)) {
+        TRY(build_convert(op, CLATTN_F32, d->out_type, d, &op->finish));
     }
-    return clattn__gemm_prepare(op->base.context, d->out_dim, d->in_dim);
+    return clattn__gemm_prepare(op->base.context, clattn__project_outputs(d), d->in_dim);
 }
 
 /* Where in the scratch the f32 copies of x, weight and y lie. */
@@ -315,11 +337,11 @@ static struct copies plan_copies(const clattn_project_desc *d, int64_t rows)
     struct copies c = {0};
     if (d->type != CLATTN_F32) {
         c.weight = rows * d->in_dim;
-        c.total = c.weight + (int64_t)d->out_dim * d->in_dim;
+        c.total = c.weight + clattn__project_outputs(d) * d->in_dim;
     }
-    if (d->out_type != CLATTN_F32) {
+    if (product_apart(d)) {
         c.y = c.total;
-        c.total += rows * d->out_dim;
+        c.total += rows * clattn__project_outputs(d);
     }
     return c;
 }
@@ -330,10 +352,12 @@ static size_t clblast_scratch(const struct project_op *op, int64_t rows)
 }
 
 static clattn_status convert(cl_kernel kernel, cl_command_queue queue, const struct clattn__view *x,
-                             const struct clattn__view *bias, const struct clattn__view *y,
-                             int64_t columns, int64_t rows, int64_t batch)
+                             const struct clattn__view *bias, const struct clattn__view *residual,
+                             const struct clattn__view *y, int64_t columns, int64_t rows,
+                             int64_t batch)
 {
-    const struct clattn__binding binding = bind_convert(kernel, x, bias, y, columns, rows);
+    const struct clattn__binding binding =
+        bind_convert(kernel, x, bias, residual, y, columns, rows);
     const size_t global[3] = {(size_t)columns, (size_t)rows, (size_t)batch};
     return clattn__launch(&binding, queue, global, NULL);
 }
@@ -355,15 +379,16 @@ static clattn_status multiply(cl_command_queue queue, const struct project_probl
 {
     int64_t x_pitch, y_pitch;
     const bool x_whole = is_matrix(&p->x, p, d->in_dim, &x_pitch);
-    const bool y_whole = is_matrix(&p->y, p, d->out_dim, &y_pitch);
+    const int64_t outputs = clattn__project_outputs(d);
+    const bool y_whole = is_matrix(&p->y, p, outputs, &y_pitch);
     const int64_t products = x_whole && y_whole ? 1 : p->batch;
     const int64_t rows = p->batch * p->rows / (products ? products : 1);
     const struct clattn__matrix weight = {p->weight.mem, p->weight.at[0],
-                                          d->out_dim > 1 ? p->weight.at[2] : d->in_dim};
+                                          outputs > 1 ? p->weight.at[2] : d->in_dim};
     for (int64_t b = 0; b < products; b++) {
         const struct clattn__matrix x = {p->x.mem, p->x.at[0] + b * p->x.at[1], x_pitch};
         const struct clattn__matrix y = {p->y.mem, p->y.at[0] + b * p->y.at[1], y_pitch};
-        TRY(clattn__gemm(queue, rows, d->out_dim, d->in_dim, &x, &weight, &y));
+        TRY(clattn__gemm(queue, rows, outputs, d->in_dim, &x, &weight, &y));
     }
     return CLATTN_OK;
 }
@@ -373,6 +398,7 @@ static clattn_status run_clblast(const struct project_op *op, const struct clatt
                                  const struct project_problem *p, cl_mem scratch)
 {
     const clattn_project_desc *d = &op->desc;
+    const int64_t outputs = clattn__project_outputs(d);
     const struct copies copies = plan_copies(d, p->batch * p->rows);
     const struct clattn__view none = {0};
     struct project_problem f32 = *p;
@@ -381,20 +407,21 @@ static clattn_status run_clblast(const struct project_op *op, const struct clatt
     (void)kernel;
     if (op->widen) {
         const int64_t x_size[4] = {p->batch, p->rows, 1, d->in_dim},
-                      w_size[4] = {1, d->out_dim, 1, d->in_dim};
+                      w_size[4] = {1, outputs, 1, d->in_dim};
         f32.x = clattn__dense_view(scratch, copies.x, x_size, CLATTN_F32);
         f32.weight = clattn__dense_view(scratch, copies.weight, w_size, CLATTN_F32);
-        TRY(convert(op->widen, queue, &p->x, &none, &f32.x, d->in_dim, p->rows, p->batch));
-        TRY(convert(op->widen, queue, &p->weight, &none, &f32.weight, d->in_dim, d->out_dim, 1));
+        TRY(convert(op->widen, queue, &p->x, &none, &none, &f32.x, d->in_dim, p->rows, p->batch));
+        TRY(convert(op->widen, queue, &p->weight, &none, &none, &f32.weight, d->in_dim, outputs,
+                    1));
     }
-    if (d->out_type != CLATTN_F32) {
-        const int64_t y_size[4] = {p->batch, p->rows, 1, d->out_dim};
+    if (product_apart(d)) {
+        const int64_t y_size[4] = {p->batch, p->rows, 1, outputs};
         f32.y = clattn__dense_view(scratch, copies.y, y_size, CLATTN_F32);
     }
     TRY(multiply(queue, &f32, d));
-    return op->finish
-               ? convert(op->finish, queue, &f32.y, &p->bias, &p->y, d->out_dim, p->rows, p->batch)
-               : CLATTN_OK;
+    return op->finish ? convert(op->finish, queue, &f32.y, &p->bias, &p->residual, &p->y,
+                                d->out_dim, p->rows, p->batch)
+                      : CLATTN_OK;
 }
 
 /* ---- Ways, in the order of the registry ------------------------------------------ */

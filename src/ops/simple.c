@@ -206,12 +206,6 @@ static clattn_status check_operand(const char *op, const struct clattn__operand 
     return clattn__view(&want, tensor, view);
 }
 
-static bool is_same(const struct clattn__view *a, const struct clattn__view *b)
-{
-    return a->mem == b->mem && !memcmp(a->at, b->at, sizeof a->at) && a->extent == b->extent &&
-           a->type == b->type;
-}
-
 /* Elements from a row's first to its last, plus one. */
 static int64_t row_span(const int64_t size[4], const struct clattn__view *view)
 {
@@ -238,7 +232,7 @@ static clattn_status check_overlap(const char *op, const struct clattn__call *ca
     const struct clattn__operand *o = call->operand;
     const struct clattn__view *v = views->at;
     for (int i = 0; i < CLATTN__MAX_OPERANDS && o[i].field; i++) {
-        const bool in_place = o[output].over & 1u << i && is_same(&v[i], &v[output]);
+        const bool in_place = o[output].over & 1u << i && clattn__same_view(&v[i], &v[output]);
         if (i != output && !in_place && !side_by_side(&o[output], &v[output], &o[i], &v[i])) {
             TRY(clattn__no_overlap(op, o[output].field, &v[output], o[i].field, &v[i]));
         }

@@ -48,7 +48,8 @@ struct topk_case {
 
 struct project_case {
     clattn_type weight_type;
-    bool constant;       /* the descriptor has the weight */
+    bool constant; /* the descriptor has the weight */
+    bool gated, residual;
     char activation[16]; /* "" = none */
 };
 

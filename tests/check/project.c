@@ -3,9 +3,10 @@
 #include "random.h"
 #include "trial.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { X, WEIGHT, BIAS, Y };
+enum { X, WEIGHT, BIAS, RESIDUAL, Y };
 
 /* NULL if the case names none that a projection has. */
 static const struct activation_kind *activation_of(const struct test_case *c)
@@ -15,10 +16,17 @@ static const struct activation_kind *activation_of(const struct test_case *c)
     return kind && !kind->gated ? kind : NULL;
 }
 
+/* Rows of the weight. */
+static int64_t outputs_of(const struct test_case *c)
+{
+    return (c->own.project.gated ? 2 : 1) * (int64_t)c->out_dim;
+}
+
 static bool describe(struct trial *t, struct check_result *result)
 {
     const struct test_case *c = t->c;
     const clattn_type weight = case_weight_type(c);
+    const int64_t outputs = outputs_of(c);
     if (c->in_dim % clattn_type_block(weight)) {
         check_fail(result, "--in: %d is not whole blocks of %d", c->in_dim,
                    clattn_type_block(weight));
@@ -30,8 +38,11 @@ static bool describe(struct trial *t, struct check_result *result)
     }
     const struct trial_operand spec[] = {
         [X] = {"x", c->type, {c->batch, c->rows, 1, c->in_dim}},
-        [WEIGHT] = {"weight", weight, {1, c->out_dim, 1, c->in_dim}},
-        [BIAS] = {c->project_bias ? "bias" : NULL, c->type, {1, 1, 1, c->out_dim}},
+        [WEIGHT] = {"weight", weight, {1, outputs, 1, c->in_dim}},
+        [BIAS] = {c->project_bias ? "bias" : NULL, c->type, {1, 1, 1, outputs}},
+        [RESIDUAL] = {c->own.project.residual ? "residual" : NULL,
+                      c->out_type,
+                      {c->batch, c->rows, 1, c->out_dim}},
         [Y] = {"y",
                c->out_type,
                {c->batch, c->rows, 1, c->out_dim},
@@ -51,16 +62,30 @@ static void fill(struct trial *t, struct rng *rng)
         trial_normal(t, WEIGHT, rng, 1 / sqrt(t->c->in_dim), 0);
     }
     trial_normal(t, BIAS, rng, 1, 0);
+    trial_normal(t, RESIDUAL, rng, 1, 0);
 }
 
 static bool expect(struct trial *t)
 {
     const struct test_case *c = t->c;
-    ref_project((int64_t)c->batch * c->rows, c->in_dim, c->out_dim, t->o[X].values,
-                t->o[WEIGHT].values, t->o[BIAS].values, t->expected[Y]);
-    for (int64_t n = 0; n < t->o[Y].count; n++) {
-        t->expected[Y][n] = ref_activate(activation_of(c)->ref, t->expected[Y][n]);
+    const int64_t rows = (int64_t)c->batch * c->rows, outputs = outputs_of(c);
+    const double *residual = t->o[RESIDUAL].values;
+    double *sums = malloc((size_t)(rows * outputs + 1) * sizeof *sums);
+    if (!sums) {
+        return false;
     }
+    ref_project(rows, c->in_dim, outputs, t->o[X].values, t->o[WEIGHT].values, t->o[BIAS].values,
+                sums);
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t o = 0; o < c->out_dim; o++) {
+            const double *sum = sums + r * outputs + o;
+            double *y = t->expected[Y] + r * c->out_dim + o;
+            *y = ref_activate(activation_of(c)->ref, *sum);
+            *y *= c->own.project.gated ? sum[c->out_dim] : 1;
+            *y += residual ? residual[r * c->out_dim + o] : 0;
+        }
+    }
+    free(sums);
     return true;
 }
 
@@ -73,6 +98,8 @@ static clattn_project_desc descriptor(const struct test_case *c, const char *ker
                                       .out_type = c->out_type,
                                       .bias = c->project_bias,
                                       .activation = kind ? kind->kind : CLATTN_IDENTITY,
+                                      .gated = c->own.project.gated,
+                                      .residual = c->own.project.residual,
                                       .weight_type = case_weight_type(c),
                                       .kernel = kernel,
                                       .params = c->params[0] ? c->params : NULL};
@@ -96,6 +123,7 @@ static clattn_status run(const struct trial *t, const clattn_op *op, cl_command_
                                       .weight =
                                           t->c->own.project.constant ? none : t->o[WEIGHT].view,
                                       .bias = t->o[BIAS].view,
+                                      .residual = t->o[RESIDUAL].view,
                                       .y = t->o[Y].view};
     return clattn_project_run(op, queue, &args, NULL);
 }
@@ -128,6 +156,8 @@ static void random_words(struct rng *rng, char *line, size_t bytes)
         random_add(line, bytes, " --activation %s",
                    activation_kinds[rng_below(rng, UNGATED_KINDS)].name);
     }
+    random_add(line, bytes, "%s%s", random_one_of(rng, 4) ? " --gated" : "",
+               random_one_of(rng, 4) ? " --residual" : "");
     const int kind = (int)rng_below(rng, 10);
     if (kind < 5) {
         random_add(line, bytes, " --weight-type %s --in %d%s", blocks[kind],
@@ -146,6 +176,8 @@ static const struct case_option options[] = {
     CASE_OPTION("--with-bias", CASE_FLAG, project_bias),
     CASE_OPTION("--weight-type", CASE_TYPE, own.project.weight_type),
     CASE_OPTION("--activation", CASE_TEXT, own.project.activation),
+    CASE_OPTION("--gated", CASE_FLAG, own.project.gated),
+    CASE_OPTION("--residual", CASE_FLAG, own.project.residual),
     CASE_OPTION("--constant", CASE_FLAG, own.project.constant),
     {0},
 };
