@@ -433,7 +433,7 @@ bool bert_open(const session *session, const char *directory, bert **out)
     const int32_t room = session->facts->type == CL_DEVICE_TYPE_CPU ? ROOM_CPU : ROOM_OTHER;
     *b = (bert){.session = session,
                 .config = config,
-                .room = room > config.most_tokens ? room : config.most_tokens,
+                .room = room > config.positions ? room : config.positions,
                 .layers = layers};
     const bool done = open_model(b, &c);
     fclose(c.file);

@@ -15,7 +15,7 @@ void bert_close(bert *model);
 const bert_config *bert_facts(const bert *model);
 const char *bert_kernel(const bert *model); /* of its layers */
 
-/* Tokens that one call takes: at least those of the longest text. */
+/* Tokens that one call takes: at least as many as the model has positions. */
 int32_t bert_room(const bert *model);
 
 /* Texts one after the other, nothing between them. */
