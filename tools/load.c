@@ -55,6 +55,21 @@ char *file_text(const char *path, size_t *bytes, reason *why)
     return text;
 }
 
+char *file_text_in(const char *directory, const char *name, size_t *bytes, reason *why)
+{
+    char path[4096];
+    reason inner;
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", directory, name) >= sizeof path) {
+        refuse(why, "the name is too long");
+        return NULL;
+    }
+    char *text = file_text(path, bytes, &inner);
+    if (!text) {
+        refuse(why, "%s: %.400s", name, inner.text);
+    }
+    return text;
+}
+
 bool array_load(const char *path, array *out, reason *why)
 {
     static const char suffix[] = ".safetensors";

@@ -18,4 +18,7 @@ bool file_fill(FILE *file, void *to, size_t bytes, reason *why);
 /* A whole regular file, with a zero behind it; the caller frees.  NULL with the reason. */
 char *file_text(const char *path, size_t *bytes, reason *why);
 
+/* The same of a file in a directory; the reason starts with its name there. */
+char *file_text_in(const char *directory, const char *name, size_t *bytes, reason *why);
+
 #endif /* TOOLS_LOAD_H */

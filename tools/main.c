@@ -17,6 +17,7 @@ static const struct command {
     {"check", "self-test on this device against a double-precision reference", cmd_check},
     {"build", "compile every kernel for this device and fill the cache", cmd_build},
     {"bench", "time operations, and how near they come to what the device can do", cmd_bench},
+    {"embed", "texts as vectors, and which lines of a file are most alike to one", cmd_embed},
     {"generate", "text from a language model, read from a GGUF file", cmd_generate},
     {"tokenize", "a text as the tokens that a model reads, or tokens as text", cmd_tokenize},
     {"tune", "find and store the fastest parameters of kernels on this device", cmd_tune},

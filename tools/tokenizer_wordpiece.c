@@ -7,7 +7,6 @@
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,23 +195,7 @@ bool wordpiece_create(char *vocabulary, size_t bytes, bool cased, wordpiece **ou
     return true;
 }
 
-/* ---- A model's directory
- * --------------------------------------------------------------------------- */
-
-static char *text_in(const char *directory, const char *name, size_t *bytes, reason *why)
-{
-    char path[4096];
-    reason inner;
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", directory, name) >= sizeof path) {
-        refuse(why, "the name is too long");
-        return NULL;
-    }
-    char *text = file_text(path, bytes, &inner);
-    if (!text) {
-        refuse(why, "%s: %.400s", name, inner.text);
-    }
-    return text;
-}
+/* ---- A model's directory ------------------------------------------------------------------- */
 
 /* What tokenizer_config.json says of case, if it is there.  Both accents and case stay, or neither.
  */
@@ -221,7 +204,7 @@ static bool read_config(const char *directory, bool *cased, reason *why)
     static const char name[] = "tokenizer_config.json";
     size_t bytes;
     reason absent;
-    char *text = text_in(directory, name, &bytes, &absent);
+    char *text = file_text_in(directory, name, &bytes, &absent);
     *cased = false;
     if (!text) {
         return true;
@@ -254,7 +237,7 @@ bool wordpiece_open(const char *directory, wordpiece **out, reason *why)
     if (!read_config(directory, &cased, why)) {
         return false;
     }
-    char *text = text_in(directory, name, &bytes, why);
+    char *text = file_text_in(directory, name, &bytes, why);
     if (!text) {
         return false;
     }
