@@ -52,6 +52,9 @@ typedef struct clattn_append_args {
                                * k and v have batch 1 then */
     clattn_tensor positions;  /* optional, I32 {batch, n, 1, 1} ({1, n, 1, 1} packed): for rope, if
                                * they are not the rows' own numbers */
+    clattn_tensor q; /* optional with rotate, {batch, n, query_heads, head_dim} of type: the
+                      * same rows' queries, turned as the keys are, in place; those of rows
+                      * that have no place, too */
 } clattn_append_args;
 
 clattn_status clattn_append_create(clattn_context *context, const clattn_append_desc *desc,

@@ -1,5 +1,5 @@
-/* New keys and values to the end of a cache, keys turned on their way: one work-item a row, all its
- * heads, so that its angles are computed once.
+/* New keys and values to the end of a cache, keys turned on their way, and queries where they lie: one
+ * work-item a row, all its heads, so that its angles are computed once.
  *
  * Launch: global {rows rounded up, 1, batch}; any local size.
  * Memory: 2 * ROTARY_DIM + max(HEAD_DIM, VALUE_DIM) floats.
@@ -38,9 +38,20 @@ static inline void store_row(const float row[MOST_COLUMNS], OUT(cache), OUT(scal
     }
 }
 
+/* The first ROTARY_DIM columns of a row, pair by pair. */
+static inline void turn(float row[HEAD_DIM], const float cosine[PAIRS], const float sine[PAIRS])
+{
+    for (int pair = 0; pair < PAIRS; pair++) {
+        const int x = INTERLEAVED ? 2 * pair : pair, y = INTERLEAVED ? x + 1 : pair + PAIRS;
+        const float from = row[x];
+        row[x] = from * cosine[pair] - row[y] * sine[pair];
+        row[y] = row[y] * cosine[pair] + from * sine[pair];
+    }
+}
+
 __kernel void cache_append(IN(k), IN(v), OUT(k_cache), OUT(v_cache), OUT(k_scale), OUT(v_scale), IN(page_table),
-                           IN(kv_length), IN(start), IN(positions), IN(frequencies), const int rows,
-                           const int heads, const int total, const int capacity, const int pages,
+                           IN(kv_length), IN(start), IN(positions), OUT(q), IN(frequencies), const int rows,
+                           const int heads, const int q_heads, const int total, const int capacity, const int pages,
                            const float magnitude)
 {
     const int i = get_global_id(0), b = get_global_id(2);
@@ -55,18 +66,17 @@ __kernel void cache_append(IN(k), IN(v), OUT(k_cache), OUT(v_cache), OUT(k_scale
         count = clamp(begins[1], first, total) - first;
     }
     const long j = (long)((__global const int *)kv_length)[place(kv_length_at, b, 0, 0)] + i;
-    /* Of rows that meet in a ring the last one stays. */
-    if (i >= count || j < 0 || (RING ? i < count - capacity : j >= capacity)) {
+    if (i >= count) {
         return;
     }
+    /* Of rows that meet in a ring the last one stays. */
+    bool has_place = j >= 0 && (RING ? i >= count - capacity : j < capacity);
     long entry = b, row = j;
-    if (PAGE_ROWS) {
+    if (PAGE_ROWS && has_place) {
         entry = ((__global const int *)page_table)[place(page_table_at, b, 0, 0) + j / max(PAGE_ROWS, 1)];
         row = j % max(PAGE_ROWS, 1);
-        if (entry < 0 || entry >= pages) {
-            return;
-        }
-    } else if (RING) {
+        has_place = entry >= 0 && entry < pages;
+    } else if (RING && has_place) {
         row = j % capacity;
     }
 
@@ -79,17 +89,25 @@ __kernel void cache_append(IN(k), IN(v), OUT(k_cache), OUT(v_cache), OUT(k_scale
             sine[pair] = magnitude * sinpi(2.0f * turns);
         }
     }
-    for (int g = 0; g < heads; g++) {
+    for (int h = 0; ROTATE && q && h < q_heads; h++) {
+        const long q_row = place(q_at, kb, first + i, h);
+        float values[HEAD_DIM];
+        for (int c = 0; c < ROTARY_DIM; c++) {
+            values[c] = load(TYPE, q, q_row + c);
+        }
+        turn(values, cosine, sine);
+        for (int c = 0; c < ROTARY_DIM; c++) {
+            store(TYPE, q, q_row + c, values[c]);
+        }
+    }
+    for (int g = 0; has_place && g < heads; g++) {
         const long k_row = place(k_at, kb, first + i, g), v_row = place(v_at, kb, first + i, g);
         float values[MOST_COLUMNS];
         for (int c = 0; c < HEAD_DIM; c++) {
             values[c] = load(TYPE, k, k_row + c);
         }
-        for (int pair = 0; ROTATE && pair < PAIRS; pair++) {
-            const int x = INTERLEAVED ? 2 * pair : pair, y = INTERLEAVED ? x + 1 : pair + PAIRS;
-            const float from = values[x];
-            values[x] = from * cosine[pair] - values[y] * sine[pair];
-            values[y] = values[y] * cosine[pair] + from * sine[pair];
+        if (ROTATE) {
+            turn(values, cosine, sine);
         }
         store_row(values, k_cache, k_cache_at, k_scale, k_scale_at, entry, row, g, HEAD_DIM);
         for (int c = 0; c < VALUE_DIM; c++) {

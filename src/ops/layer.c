@@ -192,7 +192,7 @@ static clattn_status create_positions(struct layer_op *op)
                                        .packed = d->attention.packed,
                                        .rotate = d->rotate,
                                        .rope = d->rope};
-    if (d->rotate) {
+    if (d->rotate && !d->cached) {
         TRY(clattn_rope_create(op->base.context, &d->rope, &op->rope));
     }
     return d->cached ? clattn_append_create(op->base.context, &append, &op->append) : CLATTN_OK;
@@ -392,22 +392,18 @@ static clattn_status project(const struct run *r, int which, const clattn_tensor
     return clattn_project_run(linear->op, r->queue, &args, NULL);
 }
 
+/* Without a cache; else append turns both on their way. */
 static clattn_status rotate(const struct run *r, const clattn_tensor *q, const clattn_tensor *k)
 {
-    const clattn_layer_args *a = r->args;
-    /* Keys that go to a cache are turned on their way. */
-    clattn_rope_args args = {.q = *q, .positions = a->positions};
-    if (!r->op->append) {
-        args.k = *k;
-    } else if (!a->positions.mem) {
-        args.start = a->used;
-    }
+    const clattn_rope_args args = {.q = *q, .k = *k, .positions = r->args->positions};
     return clattn_rope_run(r->op->rope, r->queue, &args, NULL);
 }
 
-static clattn_status append(const struct run *r, const clattn_tensor *k, const clattn_tensor *v)
+static clattn_status append(const struct run *r, const clattn_tensor *q, const clattn_tensor *k,
+                            const clattn_tensor *v)
 {
     const clattn_layer_args *a = r->args;
+    const clattn_tensor none = {0};
     const clattn_append_args args = {.k = *k,
                                      .v = *v,
                                      .k_cache = a->k_cache,
@@ -417,8 +413,8 @@ static clattn_status append(const struct run *r, const clattn_tensor *k, const c
                                      .page_table = a->attention.page_table,
                                      .kv_length = a->used,
                                      .start = a->attention.q_start,
-                                     .positions =
-                                         r->op->desc.rotate ? a->positions : (clattn_tensor){0}};
+                                     .positions = r->op->desc.rotate ? a->positions : none,
+                                     .q = r->op->desc.rotate ? *q : none};
     return clattn_append_run(r->op->append, r->queue, &args, NULL);
 }
 
@@ -455,7 +451,7 @@ static clattn_status attend_self(const struct run *r, const clattn_tensor *x)
         TRY(rotate(r, &args.q, &args.k));
     }
     if (r->op->append) {
-        TRY(append(r, &args.k, &args.v));
+        TRY(append(r, &args.q, &args.k, &args.v));
         args.k = r->args->k_cache;
         args.v = r->args->v_cache;
     }

@@ -6,7 +6,7 @@
 
 #include "../op.h"
 
-enum { CLATTN__MAX_OPERANDS = 10, CLATTN__MAX_INTS = 5 };
+enum { CLATTN__MAX_OPERANDS = 11, CLATTN__MAX_INTS = 6 };
 
 /* A tensor of a call and what it must look like. */
 struct clattn__operand {

@@ -7,7 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { K, V, K_CACHE, V_CACHE, K_SCALE, V_SCALE, PAGE_TABLE, KV_LENGTH, START, POSITIONS };
+enum {
+    K,
+    V,
+    K_CACHE,
+    V_CACHE,
+    K_SCALE,
+    V_SCALE,
+    PAGE_TABLE,
+    KV_LENGTH,
+    START,
+    POSITIONS,
+    Q,
+    TURNED
+};
 enum { SCALED = 32, TABLE = 5 }; /* pages of an entry */
 
 /* ---- Sizes: batch entries have lengths that are used and rows that are new ------------------ */
@@ -76,6 +89,13 @@ static bool describe(struct trial *t, struct check_result *result)
                        CLATTN_I32,
                        {Bk, rows, 1, 1},
                        .below = 100000},
+        [Q] = {o->append.queries ? "q" : NULL, c->type, {Bk, rows, c->heads, D}},
+        [TURNED] = {o->append.queries ? "q" : NULL,
+                    c->type,
+                    {Bk, rows, c->heads, D},
+                    .output = true,
+                    .over = Q + 1,
+                    .tolerance = check_tolerance(c->type, c->type)},
     };
     (void)result;
     memcpy(t->spec, spec, sizeof spec);
@@ -88,6 +108,7 @@ static void fill(struct trial *t, struct rng *rng)
     const struct test_case *c = t->c;
     trial_normal(t, K, rng, 1, 0);
     trial_normal(t, V, rng, 1, 0);
+    trial_normal(t, Q, rng, 1, 0);
     for (int64_t b = 0; b < c->batch; b++) {
         buffer_put_nth(&t->o[KV_LENGTH], b, (double)used_rows(c, b));
         for (int64_t p = 0; c->own.cache.page_rows && p < TABLE; p++) {
@@ -159,12 +180,31 @@ static void turn(const struct test_case *c, double *row, double position)
     }
 }
 
-static void expect_new(struct trial *t, int64_t b, int64_t i, const int64_t at[2])
+/* Row i of b among the new ones, and its position. */
+static int64_t number_of(const struct trial *t, int64_t b, int64_t i, double *position)
 {
     const struct test_case *c = t->c;
     const int64_t n = c->own.cache.packed ? total_rows(c, b) + i : b * c->n_q + i;
-    const double position =
+    *position =
         c->own.cache.append.positions ? t->o[POSITIONS].values[n] : (double)(used_rows(c, b) + i);
+    return n;
+}
+
+static void expect_queries(struct trial *t, int64_t b, int64_t i)
+{
+    const struct test_case *c = t->c;
+    double position;
+    const int64_t n = number_of(t, b, i, &position);
+    for (int64_t h = 0; h < c->heads; h++) {
+        turn(c, t->expected[TURNED] + (n * c->heads + h) * c->head_dim, position);
+    }
+}
+
+static void expect_new(struct trial *t, int64_t b, int64_t i, const int64_t at[2])
+{
+    const struct test_case *c = t->c;
+    double position;
+    const int64_t n = number_of(t, b, i, &position);
     for (int64_t g = 0; g < c->kv_heads; g++) {
         double row[512];
         memcpy(row, t->o[K].values + (n * c->kv_heads + g) * c->head_dim,
@@ -186,9 +226,15 @@ static bool expect(struct trial *t)
             t->expected[i][n] = t->spec[i].type == CLATTN_I8 ? -1 : NAN;
         }
     }
+    if (t->expected[TURNED]) {
+        memcpy(t->expected[TURNED], t->o[Q].values, (size_t)t->o[Q].count * sizeof(double));
+    }
     for (int64_t b = 0; b < c->batch; b++) {
         for (int64_t i = 0; i < new_rows(c, b); i++) {
             int64_t at[2];
+            if (t->expected[TURNED]) {
+                expect_queries(t, b, i);
+            }
             if (place_of(t, b, used_rows(c, b) + i, at)) {
                 expect_new(t, b, i, at);
             }
@@ -238,6 +284,7 @@ static clattn_status run(const struct trial *t, const clattn_op *op, cl_command_
         .kv_length = t->o[KV_LENGTH].view,
         .start = t->o[START].view,
         .positions = t->o[POSITIONS].view,
+        .q = t->o[TURNED].view,
     };
     return clattn_append_run(op, queue, &args, NULL);
 }
@@ -270,8 +317,8 @@ static void random_words(struct rng *rng, char *line, size_t bytes)
                    (int)rng_below(rng, 20), (int)rng_below(rng, 20));
     }
     if (rng_below(rng, 2) && !strstr(line, "i8")) {
-        random_add(line, bytes, " --rope%s%s", rng_below(rng, 2) ? " --interleaved" : "",
-                   rng_below(rng, 3) ? "" : " --positions");
+        random_add(line, bytes, " --rope%s%s%s", rng_below(rng, 2) ? " --interleaved" : "",
+                   rng_below(rng, 3) ? "" : " --positions", rng_below(rng, 2) ? " --queries" : "");
     }
     random_add(line, bytes, " --seed %d", (int)rng_below(rng, 1000000));
 }
@@ -285,6 +332,7 @@ static const struct case_option options[] = {
     CASE_OPTION("--rope", CASE_FLAG, own.cache.append.rope),
     CASE_OPTION("--interleaved", CASE_FLAG, own.cache.append.interleaved),
     CASE_OPTION("--positions", CASE_FLAG, own.cache.append.positions),
+    CASE_OPTION("--queries", CASE_FLAG, own.cache.append.queries),
     CASE_OPTION("--rotary-dim", CASE_INTEGER, own.cache.append.rotary_dim),
     {0},
 };

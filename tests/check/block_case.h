@@ -55,6 +55,7 @@ struct project_case {
 
 struct append_case {
     bool rope, interleaved, positions;
+    bool queries; /* are turned, too */
     int32_t rotary_dim;
 };
 
