@@ -339,10 +339,10 @@ START_TEST(weights_that_do_not_fit_are_refused_by_name)
 {
     clattn_layer_desc desc = encoder();
     desc.ffn.down = linear(MODEL, HIDDEN + 1);
-    assert_create_refused(desc, "layer: ffn.down");
+    assert_create_refused(desc, "ffn: down: project: desc.weight");
     desc = decoder();
     desc.ffn.gate.weight = (clattn_tensor){0};
-    assert_create_refused(desc, "layer: ffn.gate.weight is absent");
+    assert_create_refused(desc, "ffn: gate.weight is absent");
     desc = with_cross(encoder());
     desc.cross_attention.k = linear(KV * DIM, MODEL);
     assert_create_refused(desc, "layer: cross_attention.k");

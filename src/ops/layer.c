@@ -1,6 +1,6 @@
 /* A transformer layer, made of the public ops: a residual stream that parts (self-attention,
  * cross-attention, feed-forward) are added to, with a norm before or after each. */
-#include "../op.h"
+#include "linear.h"
 
 #include <clattn/layer.h>
 
@@ -11,15 +11,7 @@
 
 enum { SELF, CROSS, FFN, PARTS };
 enum { Q, K, V, O, ATTENTION_LINEARS };
-enum { UP, GATE, DOWN, FFN_LINEARS };
-enum { LINEARS = 2 * ATTENTION_LINEARS + FFN_LINEARS, FFN_FIRST = 2 * ATTENTION_LINEARS };
-
-/* A projection and what run has to give it. */
-struct linear {
-    clattn_op *op; /* NULL: the layer has none */
-    clattn_tensor bias;
-    int64_t columns;
-};
+enum { LINEARS = 2 * ATTENTION_LINEARS };
 
 struct norm {
     clattn_op *op;
@@ -29,10 +21,10 @@ struct norm {
 struct layer_op {
     clattn_op base;
     clattn_layer_desc desc;
-    struct linear linear[LINEARS]; /* of self-attention, of cross-attention, of the feed-forward */
-    struct norm norm[PARTS];       /* before or after each part */
-    clattn_op *attention[2];       /* self, cross */
-    clattn_op *rope, *append, *activation, *add;
+    struct clattn__linear linear[LINEARS]; /* of self-attention, of cross-attention */
+    struct norm norm[PARTS];               /* before or after each part */
+    clattn_op *attention[2];               /* self, cross */
+    clattn_op *rope, *append, *ffn, *add;
 };
 
 static clattn_status build(clattn_op *op, const void *desc);
@@ -56,42 +48,6 @@ static int last_part(void) { return FFN; }
 
 /* ---- Creating ---------------------------------------------------------------------- */
 
-static clattn_status hold(const clattn_tensor *tensor)
-{
-    return tensor->mem ? CL(clRetainMemObject, tensor->mem) : CLATTN_OK;
-}
-
-static void let_go(const clattn_tensor *tensor)
-{
-    if (tensor->mem) {
-        clReleaseMemObject(tensor->mem);
-    }
-}
-
-static clattn_status create_linear(struct layer_op *op, int which, const clattn_linear *weights,
-                                   const char *name, int64_t in, int64_t out)
-{
-    struct linear *linear = &op->linear[which];
-    if (!weights->weight.mem) {
-        return clattn__refuse("layer: %s.weight is absent", name);
-    }
-    const clattn_project_desc desc = {.in_dim = (int32_t)in,
-                                      .out_dim = (int32_t)out,
-                                      .type = op->desc.attention.type,
-                                      .out_type = op->desc.attention.type,
-                                      .bias = weights->bias.mem,
-                                      .weight = weights->weight};
-    linear->columns = out;
-    if (clattn_project_create(op->base.context, &desc, &linear->op) != CLATTN_OK) {
-        char why[1024];
-        snprintf(why, sizeof why, "%s", clattn_error());
-        return clattn__refuse("layer: %s: %s", name, why);
-    }
-    TRY(hold(&weights->bias));
-    linear->bias = weights->bias;
-    return CLATTN_OK;
-}
-
 static clattn_status create_attention(struct layer_op *op, int part,
                                       const clattn_attention_weights *weights)
 {
@@ -113,8 +69,12 @@ static clattn_status create_attention(struct layer_op *op, int part,
          d->model_dim},
     };
     for (int i = 0; i < ATTENTION_LINEARS; i++) {
-        TRY(create_linear(op, part * ATTENTION_LINEARS + i, rows[i].weights, rows[i].name[part],
-                          rows[i].in, rows[i].out));
+        const clattn_project_desc desc = {.in_dim = (int32_t)rows[i].in,
+                                          .out_dim = (int32_t)rows[i].out,
+                                          .type = d->attention.type,
+                                          .out_type = d->attention.type};
+        TRY(clattn__linear_create(op->base.context, "layer", rows[i].name[part], &desc,
+                                  rows[i].weights, &op->linear[part * ATTENTION_LINEARS + i]));
     }
     clattn_attention_desc attention = d->attention;
     if (part == CROSS) {
@@ -133,17 +93,17 @@ static clattn_status create_attention(struct layer_op *op, int part,
 static clattn_status create_ffn(struct layer_op *op)
 {
     const clattn_layer_desc *d = &op->desc;
-    const clattn_ffn_weights *w = &d->ffn;
-    const clattn_activation_desc activation = {.kind = d->activation,
-                                               .type = d->attention.type,
-                                               .out_type = d->attention.type,
-                                               .gated = d->gated};
-    TRY(create_linear(op, FFN_FIRST + UP, &w->up, "ffn.up", d->model_dim, d->hidden_dim));
-    if (d->gated) {
-        TRY(create_linear(op, FFN_FIRST + GATE, &w->gate, "ffn.gate", d->model_dim, d->hidden_dim));
-    }
-    TRY(create_linear(op, FFN_FIRST + DOWN, &w->down, "ffn.down", d->hidden_dim, d->model_dim));
-    return clattn_activation_create(op->base.context, &activation, &op->activation);
+    const clattn_ffn_desc desc = {.model_dim = d->model_dim,
+                                  .hidden_dim = d->hidden_dim,
+                                  .type = d->attention.type,
+                                  .out_type = d->attention.type,
+                                  .activation = d->activation,
+                                  .gated = d->gated,
+                                  .up = d->ffn.up,
+                                  .gate = d->ffn.gate,
+                                  .down = d->ffn.down};
+    const clattn_status status = clattn_ffn_create(op->base.context, &desc, &op->ffn);
+    return status == CLATTN_OK ? CLATTN_OK : clattn__fail_in("layer", status);
 }
 
 static clattn_status create_norm(struct layer_op *op, int part, const clattn_norm_weights *weights)
@@ -160,9 +120,9 @@ static clattn_status create_norm(struct layer_op *op, int part, const clattn_nor
                                    .sum = added && d->pre_norm,
                                    .epsilon = d->epsilon};
     TRY(clattn_norm_create(op->base.context, &desc, &op->norm[part].op));
-    TRY(hold(&weights->weight));
+    TRY(clattn__hold(&weights->weight));
     op->norm[part].weights.weight = weights->weight;
-    TRY(hold(&weights->bias));
+    TRY(clattn__hold(&weights->bias));
     op->norm[part].weights.bias = weights->bias;
     return CLATTN_OK;
 }
@@ -218,15 +178,14 @@ static void release(clattn_op *base)
 {
     struct layer_op *op = (struct layer_op *)base;
     clattn_op *const ops[] = {op->attention[0], op->attention[1], op->rope,
-                              op->append,       op->activation,   op->add};
+                              op->append,       op->ffn,          op->add};
     for (int i = 0; i < LINEARS; i++) {
-        clattn_op_destroy(op->linear[i].op);
-        let_go(&op->linear[i].bias);
+        clattn__linear_release(&op->linear[i]);
     }
     for (int i = 0; i < PARTS; i++) {
         clattn_op_destroy(op->norm[i].op);
-        let_go(&op->norm[i].weights.weight);
-        let_go(&op->norm[i].weights.bias);
+        clattn__let_go(&op->norm[i].weights.weight);
+        clattn__let_go(&op->norm[i].weights.bias);
     }
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         clattn_op_destroy(ops[i]);
@@ -283,7 +242,7 @@ clattn_status clattn_layer_create(clattn_context *context, const clattn_layer_de
 
 /* ---- Scratch: what lies between the parts ------------------------------------------- */
 
-enum region { STREAM, NORMED, QUERY, KEY, VALUE, ATTENDED, PART, HIDDEN, GATED, REGIONS };
+enum region { STREAM, NORMED, QUERY, KEY, VALUE, ATTENDED, PART, REGIONS };
 
 struct plan {
     int64_t batch, rows, context_rows;
@@ -310,7 +269,13 @@ static struct plan make_plan(const struct layer_op *op, const clattn_layer_args 
     const clattn_attention_desc *a = &d->attention;
     const int64_t n = args->x.size[1], m = d->cross ? args->context.size[1] : 0,
                   both = n > m ? n : m;
-    struct plan plan = {.batch = args->x.size[0], .rows = n, .context_rows = m};
+    const clattn_ffn_args ffn = {.x = args->x};
+    /* The feed-forward's rows come first: its scratch begins where the buffer does. */
+    struct plan plan = {
+        .batch = args->x.size[0],
+        .rows = n,
+        .context_rows = m,
+        .elements = (int64_t)(clattn_ffn_scratch(op->ffn, &ffn) / clattn_type_size(a->type))};
     const struct {
         int64_t rows, heads, columns;
     } sizes[REGIONS] = {
@@ -321,8 +286,6 @@ static struct plan make_plan(const struct layer_op *op, const clattn_layer_args 
         [VALUE] = {both, a->kv_heads, a->value_dim},
         [ATTENDED] = {n, a->query_heads, a->value_dim},
         [PART] = {n, 1, d->model_dim},
-        [HIDDEN] = {n, 1, d->hidden_dim},
-        [GATED] = {d->gated ? n : 0, 1, d->hidden_dim},
     };
     for (int i = 0; i < REGIONS; i++) {
         add_region(&plan, (enum region)i, sizes[i].rows, sizes[i].heads, sizes[i].columns, a->type,
@@ -361,9 +324,7 @@ static clattn_tensor rows_of(const clattn_tensor *region, int64_t rows)
 static clattn_status project(const struct run *r, int which, const clattn_tensor *x,
                              const clattn_tensor *y)
 {
-    const struct linear *linear = &r->op->linear[which];
-    const clattn_project_args args = {.x = *x, .bias = linear->bias, .y = *y};
-    return clattn_project_run(linear->op, r->queue, &args, NULL);
+    return clattn__linear_run(&r->op->linear[which], r->queue, x, y);
 }
 
 static clattn_status rotate(const struct run *r, const clattn_tensor *q, const clattn_tensor *k)
@@ -436,18 +397,8 @@ static clattn_status attend_cross(const struct run *r, const clattn_tensor *x)
 
 static clattn_status feed_forward(const struct run *r, const clattn_tensor *x)
 {
-    const struct plan *p = &r->plan;
-    const bool gated = r->op->desc.gated;
-    const clattn_tensor *hidden = &p->at[HIDDEN], *gate = &p->at[GATED];
-    clattn_activation_args args = {.x = *hidden, .y = *hidden};
-    TRY(project(r, FFN_FIRST + UP, x, hidden));
-    if (gated) {
-        TRY(project(r, FFN_FIRST + GATE, x, gate));
-        args.x = *gate;
-        args.up = *hidden;
-    }
-    TRY(clattn_activation_run(r->op->activation, r->queue, &args, NULL));
-    return project(r, FFN_FIRST + DOWN, hidden, &p->at[PART]);
+    const clattn_ffn_args args = {.x = *x, .y = r->plan.at[PART], .scratch = r->plan.at[PART].mem};
+    return clattn_ffn_run(r->op->ffn, r->queue, &args, NULL);
 }
 
 static clattn_status run_part(const struct run *r, int part, const clattn_tensor *x)

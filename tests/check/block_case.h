@@ -52,6 +52,11 @@ struct project_case {
     char activation[16]; /* "" = none */
 };
 
+struct ffn_case {
+    clattn_type weight_type;
+    char activation[16]; /* "" = silu */
+};
+
 struct append_case {
     bool rope, interleaved, positions;
     int32_t rotary_dim;
