@@ -9,7 +9,7 @@
 
 enum { BATCH = 2, ROWS = 9, MODEL = 24, HIDDEN = 40, HEADS = 4, KV = 2, DIM = 6, CONTEXT = 7 };
 enum { SOURCE = 20 }; /* columns of the context */
-enum { MOST = BATCH * ROWS * HIDDEN };
+enum { MOST = 2 * HIDDEN * MODEL };
 
 static unsigned seed;
 
@@ -68,6 +68,36 @@ static clattn_layer_desc with_cross(clattn_layer_desc desc)
     desc.cross = true;
     desc.context_dim = SOURCE;
     desc.cross_attention = attention(SOURCE, true);
+    return desc;
+}
+
+/* Weights of the same input as one, their rows one after the other. */
+static clattn_linear joined(const clattn_linear *const *parts, int count)
+{
+    float weight[MOST], bias[MOST];
+    int64_t rows = 0;
+    for (int i = 0; i < count; i++) {
+        const int64_t part = parts[i]->weight.size[1];
+        ck_assert((rows + part) * MODEL <= MOST);
+        tensor_read(&parts[i]->weight, weight + rows * MODEL, (size_t)(part * MODEL));
+        tensor_read(&parts[i]->bias, bias + rows, (size_t)part);
+        rows += part;
+    }
+    return (clattn_linear){tensor_of(weight, 1, rows, 1, MODEL), tensor_of(bias, 1, 1, 1, rows)};
+}
+
+/* The same layer with fewer products. */
+static clattn_layer_desc with_joined_weights(clattn_layer_desc desc)
+{
+    clattn_attention_weights *self = &desc.self_attention;
+    const clattn_linear *const qkv[] = {&self->q, &self->k, &self->v};
+    self->qkv = joined(qkv, 3);
+    self->q = self->k = self->v = (clattn_linear){0};
+    if (desc.gated) {
+        const clattn_linear *const gate_up[] = {&desc.ffn.gate, &desc.ffn.up};
+        desc.ffn.gate_up = joined(gate_up, 2);
+        desc.ffn.gate = desc.ffn.up = (clattn_linear){0};
+    }
     return desc;
 }
 
@@ -262,6 +292,27 @@ START_TEST(a_layer_may_work_in_place)
 }
 END_TEST
 
+START_TEST(joined_weights_change_nothing)
+{
+    const clattn_layer_desc descs[] = {encoder(), decoder()};
+    for (size_t i = 0; i < sizeof descs / sizeof *descs; i++) {
+        const clattn_layer_desc one = with_joined_weights(descs[i]);
+        clattn_op *apart = NULL, *together = NULL;
+        assert_ok(clattn_layer_create(fixture.context, &descs[i], &apart));
+        assert_ok(clattn_layer_create(fixture.context, &one, &together));
+        clattn_layer_args args = {.x = tensor_random(100, BATCH, ROWS, 1, MODEL),
+                                  .out = tensor_zeros(CLATTN_F32, BATCH, ROWS, 1, MODEL)};
+        const clattn_tensor expected = args.out;
+        assert_ok(clattn_layer_run(apart, fixture.queue, &args, NULL));
+        args.out = tensor_zeros(CLATTN_F32, BATCH, ROWS, 1, MODEL);
+        assert_ok(clattn_layer_run(together, fixture.queue, &args, NULL));
+        assert_same_tensors(&args.out, &expected, 1e-5f);
+        clattn_op_destroy(apart);
+        clattn_op_destroy(together);
+    }
+}
+END_TEST
+
 /* A view of rows first .. first + count. */
 static clattn_tensor rows(clattn_tensor tensor, int64_t first, int64_t count)
 {
@@ -332,6 +383,18 @@ START_TEST(descriptors_that_make_no_sense_are_refused)
     desc = encoder();
     desc.attention.page_rows = 16;
     assert_create_refused(desc, "page_rows is set, but cached is not");
+    desc = decoder();
+    desc.self_attention.qkv = linear((HEADS + 2 * KV) * DIM, MODEL);
+    assert_create_refused(desc, "self_attention.qkv is given, and so is self_attention.q");
+    desc = with_cross(encoder());
+    desc.cross_attention.qkv = desc.cross_attention.q;
+    assert_create_refused(desc, "cross_attention.qkv is given");
+    desc = decoder();
+    desc.ffn.gate_up = linear(2 * HIDDEN, MODEL);
+    assert_create_refused(desc, "gate_up is given, and so is gate");
+    desc = encoder();
+    desc.ffn.gate_up = linear(2 * HIDDEN, MODEL);
+    assert_create_refused(desc, "gate_up is given, but gated is not set");
 }
 END_TEST
 
@@ -339,10 +402,10 @@ START_TEST(weights_that_do_not_fit_are_refused_by_name)
 {
     clattn_layer_desc desc = encoder();
     desc.ffn.down = linear(MODEL, HIDDEN + 1);
-    assert_create_refused(desc, "layer: ffn.down");
+    assert_create_refused(desc, "ffn: down: project: desc.weight");
     desc = decoder();
     desc.ffn.gate.weight = (clattn_tensor){0};
-    assert_create_refused(desc, "layer: ffn.gate.weight is absent");
+    assert_create_refused(desc, "ffn: gate.weight is absent");
     desc = with_cross(encoder());
     desc.cross_attention.k = linear(KV * DIM, MODEL);
     assert_create_refused(desc, "layer: cross_attention.k");
@@ -377,6 +440,7 @@ int main(void)
     tcase_add_test(formulas, a_decoder_layer_is_what_the_formulas_say);
     tcase_add_test(formulas, cross_attention_stands_between_the_parts);
     tcase_add_test(formulas, a_layer_may_work_in_place);
+    tcase_add_test(formulas, joined_weights_change_nothing);
     tcase_add_test(formulas, a_cache_changes_nothing);
     TCase *refusals = suite_group(suite, "refusals", fixture_open, fixture_close);
     tcase_add_test(refusals, descriptors_that_make_no_sense_are_refused);

@@ -216,7 +216,9 @@ static bool load_weights(llama *m, const gguf *file, int layer, clattn_layer_des
     }
     clattn_attention_weights *self = &desc->self_attention;
     clattn_linear *const qkv[] = {&self->q, &self->k, &self->v};
+    clattn_linear *const gate_up[] = {&desc->ffn.gate, &desc->ffn.up};
     return join_linears(m, qkv, 3, &self->qkv, why) &&
+           join_linears(m, gate_up, 2, &desc->ffn.gate_up, why) &&
            load_norm(m, file, layer, "attn_norm", &desc->self_attention.norm, why) &&
            load_norm(m, file, layer, "ffn_norm", &desc->ffn.norm, why);
 }
@@ -250,8 +252,9 @@ static clattn_layer_desc layer_of(const llama *m)
 static void drop_weights(llama *m, const clattn_layer_desc *desc)
 {
     const clattn_attention_weights *a = &desc->self_attention;
-    const clattn_linear *all[] = {&a->q,         &a->k,           &a->v,          &a->out,
-                                  &desc->ffn.up, &desc->ffn.gate, &desc->ffn.down};
+    const clattn_ffn_weights *f = &desc->ffn;
+    const clattn_linear *all[] = {&a->q,  &a->k,    &a->v,       &a->qkv, &a->out,
+                                  &f->up, &f->gate, &f->gate_up, &f->down};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         drop_buffer(m, all[i]->weight.mem);
     }

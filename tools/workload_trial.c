@@ -51,6 +51,7 @@ static bool describe(workload *w, reason *why)
             return refuse(why, "%s: nothing to choose from", w->operands[i].name);
         }
     }
+    w->flops = kind_of(w)->flops ? kind_of(w)->flops(t) : 0;
     return true;
 }
 
@@ -66,6 +67,12 @@ static void bind(workload *w)
         const int over = t->spec[i].over;
         t->o[i].view = w->operands[over ? over - 1 : i].view;
     }
+    t->scratch = w->scratch;
+}
+
+static size_t scratch(const workload *w)
+{
+    return kind_of(w)->scratch ? kind_of(w)->scratch(&w->args.trial, w->op) : 0;
 }
 
 static clattn_status run(const workload *w, cl_command_queue queue)
@@ -73,4 +80,4 @@ static clattn_status run(const workload *w, cl_command_queue queue)
     return kind_of(w)->run(&w->args.trial, w->op, queue);
 }
 
-const workload_kind trial_workload_kind = {"", describe, create, bind, NULL, run};
+const workload_kind trial_workload_kind = {"", describe, create, bind, scratch, run};

@@ -1,11 +1,11 @@
 /* What stands around attention in a transformer (Vaswani et al. 2017): projections
  * and the whole multi-head attention layer made of them; norms, rotary positions,
- * activations, embeddings; softmax and the largest of a row.
+ * activations, the feed-forward, embeddings; softmax and the largest of a row.
  *
- * Each op after the layer is one kernel over rows.  Its tensors have any strides; sizes
- * are up to 2^30.  A call in which batch, rows or heads are 0 has no work.  Sums are f32.
- * An output overlaps no other operand, but may be, exactly, an input that its comment
- * names ("or x itself"): then the op works in place. */
+ * Each op after the layer, but the feed-forward, is one kernel over rows.  Its tensors have any
+ * strides; sizes are up to 2^30.  A call in which batch, rows or heads are 0 has no work.  Sums are
+ * f32. An output overlaps no other operand, but may be, exactly, an input that its comment names
+ * ("or x itself"): then the op works in place. */
 #ifndef CLATTN_BLOCK_H
 #define CLATTN_BLOCK_H
 
@@ -241,6 +241,46 @@ clattn_status clattn_activation_variants(clattn_context *context,
                                          clattn_variant_report *report, void *user);
 clattn_status clattn_activation_run(const clattn_op *op, cl_command_queue queue,
                                     const clattn_activation_args *args, cl_event *event);
+
+/* ---- Feed-forward: y = down(act(up(x))), or down(act(gate(x)) * up(x)) ---------- */
+
+/* y = x W^T + bias; bias is optional. */
+typedef struct clattn_linear {
+    clattn_tensor weight; /* {1, out, 1, in} */
+    clattn_tensor bias;   /* {1, 1, 1, out} */
+} clattn_linear;
+
+/* Vaswani et al. 2017; with a gate Shazeer 2020: SwiGLU by SILU, GEGLU by GELU.  Weights are F32,
+ * F16, BF16 or in blocks, each its own, and used as create found them: it keeps packed copies, or
+ * retains the buffers. */
+typedef struct clattn_ffn_desc {
+    int32_t model_dim;    /* columns of x and y; required */
+    int32_t hidden_dim;   /* between up and down; required */
+    clattn_type type;     /* of x, biases and what lies between: F32, F16 or BF16 */
+    clattn_type out_type; /* of y, the same */
+    clattn_activation activation;
+    bool gated;
+    bool residual;          /* run will be given one, which is added last */
+    clattn_linear up, gate; /* out hidden_dim, in model_dim; gate with gated alone */
+    clattn_linear gate_up;  /* with gated, instead of both: the gate's rows, then up's; one product
+                             * with nothing of its own in memory but what down reads */
+    clattn_linear down;     /* out model_dim, in hidden_dim */
+    const char *kernel;     /* force the projections' variant by name; NULL = best that fits */
+} clattn_ffn_desc;
+
+typedef struct clattn_ffn_args {
+    clattn_tensor x;        /* {batch, rows, 1, model_dim} */
+    clattn_tensor residual; /* as y; required with desc.residual */
+    clattn_tensor y;        /* out, as x of out_type; or x or the residual itself */
+    cl_mem scratch; /* clattn_ffn_scratch() bytes; NULL = taken for this call.  Widening f16 or
+                     * bf16 for a library's f32 product takes more for the call itself. */
+} clattn_ffn_args;
+
+clattn_status clattn_ffn_create(clattn_context *context, const clattn_ffn_desc *desc,
+                                clattn_op **out);
+size_t clattn_ffn_scratch(const clattn_op *op, const clattn_ffn_args *args);
+clattn_status clattn_ffn_run(const clattn_op *op, cl_command_queue queue,
+                             const clattn_ffn_args *args, cl_event *event);
 
 /* ---- Embedding: rows of tables, added up ----------------------------------- */
 

@@ -9,12 +9,6 @@
 extern "C" {
 #endif
 
-/* y = x W^T + bias; bias is optional. */
-typedef struct clattn_linear {
-    clattn_tensor weight; /* {1, out, 1, in} */
-    clattn_tensor bias;   /* {1, 1, 1, out} */
-} clattn_linear;
-
 /* Of a norm; both are optional. */
 typedef struct clattn_norm_weights {
     clattn_tensor weight, bias; /* {1, 1, 1, model_dim} */
@@ -28,9 +22,10 @@ typedef struct clattn_attention_weights {
     clattn_norm_weights norm;
 } clattn_attention_weights;
 
-/* Feed-forward: down(act(gate(x)) * up(x)) (Shazeer 2020), or down(act(up(x))) without a gate. */
+/* As in clattn_ffn_desc. */
 typedef struct clattn_ffn_weights {
     clattn_linear up, gate, down;
+    clattn_linear gate_up;
     clattn_norm_weights norm;
 } clattn_ffn_weights;
 

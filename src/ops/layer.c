@@ -1,6 +1,6 @@
 /* A transformer layer, made of the public ops: a residual stream that parts (self-attention,
  * cross-attention, feed-forward) are added to, with a norm before or after each. */
-#include "../op.h"
+#include "linear.h"
 
 #include <clattn/layer.h>
 
@@ -11,15 +11,7 @@
 
 enum { SELF, CROSS, FFN, PARTS };
 enum { Q, K, V, O, ATTENTION_LINEARS }; /* Q stands for all three where they are joined */
-enum { UP, GATE, DOWN, FFN_LINEARS };
-enum { LINEARS = 2 * ATTENTION_LINEARS + FFN_LINEARS, FFN_FIRST = 2 * ATTENTION_LINEARS };
-
-/* A projection and what run has to give it. */
-struct linear {
-    clattn_op *op; /* NULL: the layer has none */
-    clattn_tensor bias;
-    int64_t columns;
-};
+enum { LINEARS = 2 * ATTENTION_LINEARS };
 
 struct norm {
     clattn_op *op;
@@ -29,10 +21,10 @@ struct norm {
 struct layer_op {
     clattn_op base;
     clattn_layer_desc desc;
-    struct linear linear[LINEARS]; /* of self-attention, of cross-attention, of the feed-forward */
-    struct norm norm[PARTS];       /* before or after each part */
-    clattn_op *attention[2];       /* self, cross */
-    clattn_op *rope, *append, *activation, *add;
+    struct clattn__linear linear[LINEARS]; /* of self-attention, of cross-attention */
+    struct norm norm[PARTS];               /* before or after each part */
+    clattn_op *attention[2];               /* self, cross */
+    clattn_op *rope, *append, *ffn;
 };
 
 static clattn_status build(clattn_op *op, const void *desc);
@@ -58,42 +50,6 @@ static bool has_part(const clattn_layer_desc *d, int part) { return part != CROS
 static int last_part(void) { return FFN; }
 
 /* ---- Creating ---------------------------------------------------------------------- */
-
-static clattn_status hold(const clattn_tensor *tensor)
-{
-    return tensor->mem ? CL(clRetainMemObject, tensor->mem) : CLATTN_OK;
-}
-
-static void let_go(const clattn_tensor *tensor)
-{
-    if (tensor->mem) {
-        clReleaseMemObject(tensor->mem);
-    }
-}
-
-static clattn_status create_linear(struct layer_op *op, int which, const clattn_linear *weights,
-                                   const char *name, int64_t in, int64_t out)
-{
-    struct linear *linear = &op->linear[which];
-    if (!weights->weight.mem) {
-        return clattn__refuse("layer: %s.weight is absent", name);
-    }
-    const clattn_project_desc desc = {.in_dim = (int32_t)in,
-                                      .out_dim = (int32_t)out,
-                                      .type = op->desc.attention.type,
-                                      .out_type = op->desc.attention.type,
-                                      .bias = weights->bias.mem,
-                                      .weight = weights->weight};
-    linear->columns = out;
-    if (clattn_project_create(op->base.context, &desc, &linear->op) != CLATTN_OK) {
-        char why[1024];
-        snprintf(why, sizeof why, "%s", clattn_error());
-        return clattn__refuse("layer: %s: %s", name, why);
-    }
-    TRY(hold(&weights->bias));
-    linear->bias = weights->bias;
-    return CLATTN_OK;
-}
 
 static clattn_status create_attention(struct layer_op *op, int part,
                                       const clattn_attention_weights *weights)
@@ -125,8 +81,13 @@ static clattn_status create_attention(struct layer_op *op, int part,
     };
     for (int i = 0; i < ATTENTION_LINEARS; i++) {
         if (!rows[i].absent) {
-            TRY(create_linear(op, part * ATTENTION_LINEARS + i, rows[i].weights, rows[i].name[part],
-                              rows[i].in, rows[i].out));
+            const clattn_project_desc desc = {.in_dim = (int32_t)rows[i].in,
+                                              .out_dim = (int32_t)rows[i].out,
+                                              .type = d->attention.type,
+                                              .out_type = d->attention.type,
+                                              .residual = i == O};
+            TRY(clattn__linear_create(op->base.context, "layer", rows[i].name[part], &desc,
+                                      rows[i].weights, &op->linear[part * ATTENTION_LINEARS + i]));
         }
     }
     clattn_attention_desc attention = d->attention;
@@ -146,36 +107,35 @@ static clattn_status create_attention(struct layer_op *op, int part,
 static clattn_status create_ffn(struct layer_op *op)
 {
     const clattn_layer_desc *d = &op->desc;
-    const clattn_ffn_weights *w = &d->ffn;
-    const clattn_activation_desc activation = {.kind = d->activation,
-                                               .type = d->attention.type,
-                                               .out_type = d->attention.type,
-                                               .gated = d->gated};
-    TRY(create_linear(op, FFN_FIRST + UP, &w->up, "ffn.up", d->model_dim, d->hidden_dim));
-    if (d->gated) {
-        TRY(create_linear(op, FFN_FIRST + GATE, &w->gate, "ffn.gate", d->model_dim, d->hidden_dim));
-    }
-    TRY(create_linear(op, FFN_FIRST + DOWN, &w->down, "ffn.down", d->hidden_dim, d->model_dim));
-    return clattn_activation_create(op->base.context, &activation, &op->activation);
+    const clattn_ffn_desc desc = {.model_dim = d->model_dim,
+                                  .hidden_dim = d->hidden_dim,
+                                  .type = d->attention.type,
+                                  .out_type = d->attention.type,
+                                  .activation = d->activation,
+                                  .gated = d->gated,
+                                  .residual = true,
+                                  .gate_up = d->ffn.gate_up,
+                                  .up = d->ffn.up,
+                                  .gate = d->ffn.gate,
+                                  .down = d->ffn.down};
+    const clattn_status status = clattn_ffn_create(op->base.context, &desc, &op->ffn);
+    return status == CLATTN_OK ? CLATTN_OK : clattn__fail_in("layer", status);
 }
 
 static clattn_status create_norm(struct layer_op *op, int part, const clattn_norm_weights *weights)
 {
     const clattn_layer_desc *d = &op->desc;
-    const bool added = !d->pre_norm || part != SELF; /* the stream and what a part gave */
     const clattn_norm_desc desc = {.kind = d->norm,
                                    .type = d->attention.type,
                                    .weight_type = d->norm_type,
                                    .out_type = d->attention.type,
                                    .weight = weights->weight.mem,
                                    .bias = weights->bias.mem,
-                                   .residual = added,
-                                   .sum = added && d->pre_norm,
                                    .epsilon = d->epsilon};
     TRY(clattn_norm_create(op->base.context, &desc, &op->norm[part].op));
-    TRY(hold(&weights->weight));
+    TRY(clattn__hold(&weights->weight));
     op->norm[part].weights.weight = weights->weight;
-    TRY(hold(&weights->bias));
+    TRY(clattn__hold(&weights->bias));
     op->norm[part].weights.bias = weights->bias;
     return CLATTN_OK;
 }
@@ -205,10 +165,6 @@ static clattn_status build(clattn_op *base, const void *desc)
     const clattn_layer_desc *d = &op->desc;
     const clattn_norm_weights *norms[PARTS] = {&d->self_attention.norm, &d->cross_attention.norm,
                                                &d->ffn.norm};
-    const clattn_activation_desc add = {.kind = CLATTN_IDENTITY,
-                                        .type = d->attention.type,
-                                        .out_type = d->attention.type,
-                                        .residual = true};
     TRY(create_attention(op, SELF, &d->self_attention));
     if (d->cross) {
         TRY(create_attention(op, CROSS, &d->cross_attention));
@@ -220,9 +176,6 @@ static clattn_status build(clattn_op *base, const void *desc)
         }
     }
     TRY(create_positions(op));
-    if (d->pre_norm) {
-        TRY(clattn_activation_create(base->context, &add, &op->add));
-    }
     snprintf(base->label, sizeof base->label, "layer %s", clattn_op_kernel(op->attention[SELF]));
     return CLATTN_OK;
 }
@@ -230,16 +183,14 @@ static clattn_status build(clattn_op *base, const void *desc)
 static void release(clattn_op *base)
 {
     struct layer_op *op = (struct layer_op *)base;
-    clattn_op *const ops[] = {op->attention[0], op->attention[1], op->rope,
-                              op->append,       op->activation,   op->add};
+    clattn_op *const ops[] = {op->attention[0], op->attention[1], op->rope, op->append, op->ffn};
     for (int i = 0; i < LINEARS; i++) {
-        clattn_op_destroy(op->linear[i].op);
-        let_go(&op->linear[i].bias);
+        clattn__linear_release(&op->linear[i]);
     }
     for (int i = 0; i < PARTS; i++) {
         clattn_op_destroy(op->norm[i].op);
-        let_go(&op->norm[i].weights.weight);
-        let_go(&op->norm[i].weights.bias);
+        clattn__let_go(&op->norm[i].weights.weight);
+        clattn__let_go(&op->norm[i].weights.bias);
     }
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         clattn_op_destroy(ops[i]);
@@ -307,7 +258,7 @@ clattn_status clattn_layer_create(clattn_context *context, const clattn_layer_de
 
 /* ---- Scratch: what lies between the parts ------------------------------------------- */
 
-enum region { STREAM, NORMED, JOINED, QUERY, KEY, VALUE, ATTENDED, PART, HIDDEN, GATED, REGIONS };
+enum region { STREAM, NORMED, JOINED, QUERY, KEY, VALUE, ATTENDED, SUM, REGIONS };
 
 struct plan {
     int64_t batch, rows, context_rows;
@@ -334,7 +285,13 @@ static struct plan make_plan(const struct layer_op *op, const clattn_layer_args 
     const clattn_attention_desc *a = &d->attention;
     const int64_t n = args->x.size[1], m = d->cross ? args->context.size[1] : 0,
                   both = n > m ? n : m;
-    struct plan plan = {.batch = args->x.size[0], .rows = n, .context_rows = m};
+    const clattn_ffn_args ffn = {.x = args->x};
+    /* The feed-forward's rows come first: its scratch begins where the buffer does. */
+    struct plan plan = {
+        .batch = args->x.size[0],
+        .rows = n,
+        .context_rows = m,
+        .elements = (int64_t)(clattn_ffn_scratch(op->ffn, &ffn) / clattn_type_size(a->type))};
     const struct {
         int64_t rows, heads, columns;
     } sizes[REGIONS] = {
@@ -346,9 +303,7 @@ static struct plan make_plan(const struct layer_op *op, const clattn_layer_args 
         [KEY] = {both, a->kv_heads, a->head_dim},
         [VALUE] = {both, a->kv_heads, a->value_dim},
         [ATTENDED] = {n, a->query_heads, a->value_dim},
-        [PART] = {n, 1, d->model_dim},
-        [HIDDEN] = {n, 1, d->hidden_dim},
-        [GATED] = {d->gated ? n : 0, 1, d->hidden_dim},
+        [SUM] = {d->pre_norm ? 0 : n, 1, d->model_dim},
     };
     for (int i = 0; i < REGIONS; i++) {
         add_region(&plan, (enum region)i, sizes[i].rows, sizes[i].heads, sizes[i].columns, a->type,
@@ -387,9 +342,14 @@ static clattn_tensor rows_of(const clattn_tensor *region, int64_t rows)
 static clattn_status project(const struct run *r, int which, const clattn_tensor *x,
                              const clattn_tensor *y)
 {
-    const struct linear *linear = &r->op->linear[which];
-    const clattn_project_args args = {.x = *x, .bias = linear->bias, .y = *y};
-    return clattn_project_run(linear->op, r->queue, &args, NULL);
+    return clattn__linear_run(&r->op->linear[which], r->queue, x, NULL, y);
+}
+
+/* The same where it ends a part: y = stream + what the part gives. */
+static clattn_status add(const struct run *r, int which, const clattn_tensor *x,
+                         const clattn_tensor *stream, const clattn_tensor *y)
+{
+    return clattn__linear_run(&r->op->linear[which], r->queue, x, stream, y);
 }
 
 /* Without a cache; else append turns both on their way. */
@@ -427,7 +387,8 @@ static int64_t take_columns(const clattn_tensor *all, int64_t first, clattn_tens
     return first + part->size[2] * part->size[3];
 }
 
-static clattn_status attend_self(const struct run *r, const clattn_tensor *x)
+static clattn_status attend_self(const struct run *r, const clattn_tensor *x,
+                                 const clattn_tensor *stream, const clattn_tensor *y)
 {
     const struct plan *p = &r->plan;
     clattn_attention_args args = r->args->attention;
@@ -456,10 +417,11 @@ static clattn_status attend_self(const struct run *r, const clattn_tensor *x)
         args.v = r->args->v_cache;
     }
     TRY(clattn_attention_run(r->op->attention[SELF], r->queue, &args, NULL));
-    return project(r, O, &args.out, &p->at[PART]);
+    return add(r, O, &args.out, stream, y);
 }
 
-static clattn_status attend_cross(const struct run *r, const clattn_tensor *x)
+static clattn_status attend_cross(const struct run *r, const clattn_tensor *x,
+                                  const clattn_tensor *stream, const clattn_tensor *y)
 {
     const struct plan *p = &r->plan;
     const clattn_attention_args args = {.q = p->at[QUERY],
@@ -471,69 +433,37 @@ static clattn_status attend_cross(const struct run *r, const clattn_tensor *x)
     TRY(project(r, ATTENTION_LINEARS + K, &r->args->context, &args.k));
     TRY(project(r, ATTENTION_LINEARS + V, &r->args->context, &args.v));
     TRY(clattn_attention_run(r->op->attention[CROSS], r->queue, &args, NULL));
-    return project(r, ATTENTION_LINEARS + O, &args.out, &p->at[PART]);
+    return add(r, ATTENTION_LINEARS + O, &args.out, stream, y);
 }
 
-static clattn_status feed_forward(const struct run *r, const clattn_tensor *x)
+static clattn_status feed_forward(const struct run *r, const clattn_tensor *x,
+                                  const clattn_tensor *stream, const clattn_tensor *y)
 {
-    const struct plan *p = &r->plan;
-    const bool gated = r->op->desc.gated;
-    const clattn_tensor *hidden = &p->at[HIDDEN], *gate = &p->at[GATED];
-    clattn_activation_args args = {.x = *hidden, .y = *hidden};
-    TRY(project(r, FFN_FIRST + UP, x, hidden));
-    if (gated) {
-        TRY(project(r, FFN_FIRST + GATE, x, gate));
-        args.x = *gate;
-        args.up = *hidden;
-    }
-    TRY(clattn_activation_run(r->op->activation, r->queue, &args, NULL));
-    return project(r, FFN_FIRST + DOWN, hidden, &p->at[PART]);
+    const clattn_ffn_args args = {
+        .x = *x, .residual = *stream, .y = *y, .scratch = r->plan.at[STREAM].mem};
+    return clattn_ffn_run(r->op->ffn, r->queue, &args, NULL);
 }
 
-static clattn_status run_part(const struct run *r, int part, const clattn_tensor *x)
+/* y = stream + part(x) */
+static clattn_status run_part(const struct run *r, int part, const clattn_tensor *x,
+                              const clattn_tensor *stream, const clattn_tensor *y)
 {
-    return part == SELF    ? attend_self(r, x)
-           : part == CROSS ? attend_cross(r, x)
-                           : feed_forward(r, x);
+    return part == SELF    ? attend_self(r, x, stream, y)
+           : part == CROSS ? attend_cross(r, x, stream, y)
+                           : feed_forward(r, x, stream, y);
 }
 
-/* y = norm(x [+ what the last part gave]); the sum is kept where the norm comes first. */
-static clattn_status normalise(const struct run *r, int part, const clattn_tensor *x, bool added,
+static clattn_status normalise(const struct run *r, int part, const clattn_tensor *x,
                                const clattn_tensor *y)
 {
     const struct norm *norm = &r->op->norm[part];
-    clattn_norm_args args = {
+    const clattn_norm_args args = {
         .x = *x, .weight = norm->weights.weight, .bias = norm->weights.bias, .y = *y};
-    if (added) {
-        args.residual = r->plan.at[PART];
-    }
-    if (added && r->op->desc.pre_norm) {
-        args.sum = r->plan.at[STREAM];
-    }
     return clattn_norm_run(norm->op, r->queue, &args, NULL);
 }
 
-/* x + part(norm(x)): the norm of a part takes the sum of the one before along. */
-static clattn_status run_pre_norm(const struct run *r)
-{
-    const clattn_tensor *stream = &r->args->x, *normed = &r->plan.at[NORMED];
-    for (int part = SELF; part < PARTS; part++) {
-        if (!has_part(&r->op->desc, part)) {
-            continue;
-        }
-        TRY(normalise(r, part, stream, part != SELF, normed));
-        if (part != SELF) {
-            stream = &r->plan.at[STREAM];
-        }
-        TRY(run_part(r, part, normed));
-    }
-    const clattn_activation_args add = {
-        .x = r->plan.at[PART], .residual = *stream, .y = r->args->out};
-    return clattn_activation_run(r->op->add, r->queue, &add, NULL);
-}
-
-/* norm(x + part(x)) */
-static clattn_status run_post_norm(const struct run *r)
+/* x + part(norm(x)), or norm(x + part(x)), for each part. */
+static clattn_status run_parts(const struct run *r)
 {
     const clattn_tensor *stream = &r->args->x;
     for (int part = SELF; part < PARTS; part++) {
@@ -541,8 +471,15 @@ static clattn_status run_post_norm(const struct run *r)
             continue;
         }
         const clattn_tensor *next = part == last_part() ? &r->args->out : &r->plan.at[STREAM];
-        TRY(run_part(r, part, stream));
-        TRY(normalise(r, part, stream, true, next));
+        if (r->op->desc.pre_norm) {
+            const clattn_tensor *normed = &r->plan.at[NORMED];
+            TRY(normalise(r, part, stream, normed));
+            TRY(run_part(r, part, normed, stream, next));
+        } else {
+            const clattn_tensor *sum = &r->plan.at[SUM];
+            TRY(run_part(r, part, stream, stream, sum));
+            TRY(normalise(r, part, sum, next));
+        }
         stream = next;
     }
     return CLATTN_OK;
@@ -615,7 +552,7 @@ clattn_status clattn_layer_run(const clattn_op *op, cl_command_queue queue,
     r.plan = make_plan(r.op, args, scratch);
     clattn_status status = CLATTN_OK;
     if (r.plan.batch > 0 && r.plan.rows > 0) {
-        status = r.op->desc.pre_norm ? run_pre_norm(&r) : run_post_norm(&r);
+        status = run_parts(&r);
     }
     if (taken) {
         clReleaseMemObject(taken);

@@ -53,6 +53,13 @@ struct project_case {
     char activation[16]; /* "" = none */
 };
 
+struct ffn_case {
+    clattn_type weight_type;
+    char activation[16]; /* "" = silu */
+    bool joined;         /* gate and up are one weight */
+    bool residual;
+};
+
 struct append_case {
     bool rope, interleaved, positions;
     bool queries; /* are turned, too */

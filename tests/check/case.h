@@ -48,6 +48,7 @@ struct test_case {
         struct topk_case topk;
         struct cache_case cache;
         struct project_case project;
+        struct ffn_case ffn;
         struct classic_case classic;
     } own;
     uint64_t seed;

@@ -27,6 +27,7 @@ struct trial {
     struct trial_operand spec[TRIAL_OPERANDS];
     struct buffer o[TRIAL_OPERANDS];
     double *expected[TRIAL_OPERANDS]; /* of outputs: dense, as many as the buffer's values */
+    cl_mem scratch;                   /* that bench gives; NULL = the op takes its own */
 };
 
 struct trial_kind {
@@ -39,6 +40,9 @@ struct trial_kind {
     clattn_status (*create)(const struct trial *t, clattn_context *context, const char *kernel,
                             clattn_op **op);
     clattn_status (*run)(const struct trial *t, const clattn_op *op, cl_command_queue queue);
+    /* For bench: bytes of scratch, and floating-point operations; NULL = none that count. */
+    size_t (*scratch)(const struct trial *t, const clattn_op *op);
+    double (*flops)(const struct trial *t);
 };
 
 void trial_run(const struct trial_kind *kind, const struct check *check, const struct test_case *c,

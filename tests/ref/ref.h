@@ -67,6 +67,19 @@ enum ref_activation { REF_IDENTITY, REF_RELU, REF_GELU, REF_GELU_TANH, REF_SILU 
 
 double ref_activate(enum ref_activation kind, double x);
 
+/* ---- Feed-forward ---------------------------------------------------------------- */
+
+struct ref_ffn {
+    int64_t model_dim, hidden_dim;
+    enum ref_activation activation;
+    const double *up, *gate, *down;                /* [out][in]; gate NULL = not gated */
+    const double *up_bias, *gate_bias, *down_bias; /* or NULL */
+    double (*stored)(double); /* rounds what lies between to its storage type */
+};
+
+/* y = down(act(gate(x)) * up(x)), or down(act(up(x))). */
+void ref_ffn(int64_t rows, const struct ref_ffn *f, const double *x, double *y);
+
 /* ---- Rotary position embedding ---------------------------------------------------- */
 
 enum ref_rope_scaling { REF_UNSCALED, REF_LINEAR, REF_NTK, REF_YARN, REF_LLAMA3 };
