@@ -300,6 +300,10 @@ static bool answer(generation *g)
     const double before = now_ms();
     while ((int32_t)g->answer.count < g->most) {
         const int32_t token = sampler_next(g->sampler, g->logits);
+        if (token < 0) {
+            fail("--model %s: its logits are not numbers", g->options->model);
+            return false;
+        }
         if (g->answer.count == 0) {
             g->first_ms = now_ms() - g->started;
         }
