@@ -119,15 +119,14 @@ static bool load_linear(llama *m, const gguf *file, int layer, const char *part,
                         int64_t in, clattn_linear *linear, reason *why)
 {
     char name[NAME_BYTES];
-    reason unread;
     name_of(layer, part, "weight", name);
     const gguf_tensor *t = llama_tensor(file, name, out, in, why);
     if (!t || !load_matrix(m, t, &linear->weight, why)) {
         return false;
     }
     name_of(layer, part, "bias", name);
-    t = gguf_find_tensor(file, name, &unread);
-    return !t || (llama_tensor(file, name, 0, out, why) && load_vector(m, t, &linear->bias, why));
+    t = gguf_has_tensor(file, name) ? llama_tensor(file, name, 0, out, why) : NULL;
+    return t ? load_vector(m, t, &linear->bias, why) : !gguf_has_tensor(file, name);
 }
 
 /* ---- Joining ---------------------------------------------------------------------------- */
@@ -279,9 +278,8 @@ static bool open_layer(llama *m, const gguf *file, int layer, reason *why)
 static bool open_output(llama *m, const gguf *file, reason *why)
 {
     const llama_shape *s = &m->shape;
-    reason unread;
     const gguf_tensor *norm = llama_tensor(file, "output_norm.weight", 0, s->model_dim, why);
-    const bool tied = !gguf_find_tensor(file, "output.weight", &unread);
+    const bool tied = !gguf_has_tensor(file, "output.weight");
     const char *name = tied ? "token_embd.weight" : "output.weight";
     const gguf_tensor *matrix =
         norm ? llama_tensor(file, name, s->vocabulary, s->model_dim, why) : NULL;
