@@ -304,3 +304,8 @@ const gguf_tensor *gguf_find_tensor(const gguf *file, const char *name, reason *
     }
     return t;
 }
+
+void gguf_give_back(const gguf *file, const gguf_tensor *tensor)
+{
+    map_file_give_back(&file->mapped, tensor->data, tensor->bytes);
+}

@@ -10,6 +10,7 @@ enum { NAME_BYTES = 96, LOGIT_ROWS = 16 /* that are computed at once */, JOINED_
 
 struct llama {
     const session *session;
+    const gguf *file;
     llama_shape shape;
     int32_t room, used;            /* rows of the cache, and of those in use */
     const gguf_tensor *embeddings; /* in the file; rows are widened one by one */
@@ -124,6 +125,7 @@ static bool load_linear(llama *m, const gguf *file, int layer, const char *part,
     if (!t || !load_matrix(m, t, &linear->weight, why)) {
         return false;
     }
+    gguf_give_back(file, t);
     name_of(layer, part, "bias", name);
     t = gguf_has_tensor(file, name) ? llama_tensor(file, name, 0, out, why) : NULL;
     return t ? load_vector(m, t, &linear->bias, why) : !gguf_has_tensor(file, name);
@@ -288,6 +290,7 @@ static bool open_output(llama *m, const gguf *file, reason *why)
         !load_matrix(m, matrix, &weight, why)) {
         return false;
     }
+    gguf_give_back(file, matrix);
     const clattn_norm_desc last = {
         .kind = CLATTN_RMS_NORM, .weight = true, .epsilon = (float)s->epsilon};
     const clattn_project_desc output = {
@@ -326,6 +329,7 @@ bool llama_open(const gguf *file, const session *s, int32_t rows,
         return refuse(why, "out of memory");
     }
     m->session = s;
+    m->file = file;
     m->room = rows;
     bool ok = llama_read_shape(file, &m->shape, why);
     if (ok) {
@@ -335,14 +339,15 @@ bool llama_open(const gguf *file, const session *s, int32_t rows,
         m->v_cache = calloc(layers, sizeof *m->v_cache);
         ok = (m->layers && m->k_cache && m->v_cache) || refuse(why, "out of memory");
     }
-    ok = ok && open_embeddings(m, file, why) && open_call(m, why);
+    /* The output first: while it is there twice, packed and not, the layers are not there. */
+    ok = ok && open_embeddings(m, file, why) && open_call(m, why) && open_output(m, file, why);
     for (int layer = 0; ok && layer < m->shape.layers; layer++) {
         ok = open_layer(m, file, layer, why);
         if (progress) {
             progress(user, (layer + 1.0) / (m->shape.layers + 1.0));
         }
     }
-    if (!ok || !open_output(m, file, why)) {
+    if (!ok) {
         llama_close(m);
         return false;
     }
@@ -409,6 +414,7 @@ static bool put_in(llama *m, const int32_t *tokens, int32_t count, reason *why)
         gguf_widen(table->type, (const char *)table->data + (size_t)tokens[n] * row, s->model_dim,
                    m->host + (size_t)n * (size_t)s->model_dim);
     }
+    gguf_give_back(m->file, table); /* the system maps many pages around each row */
     return write_buffer(m, &m->stream, m->host,
                         (size_t)count * (size_t)s->model_dim * sizeof *m->host, why) &&
            write_buffer(m, &m->used_rows, &m->used, sizeof m->used, why) &&
