@@ -150,6 +150,7 @@ static bool join_buffers(llama *m, const cl_mem *parts, int count, cl_mem *out, 
         }
         drop_buffer(m, parts[i]);
     }
+    clFinish(m->session->queue); /* what packs weights does so in another queue */
     return *out != NULL;
 }
 
