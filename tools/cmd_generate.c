@@ -15,11 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { USUAL_COUNT = 256 }; /* tokens of an answer whose length is not said */
+
 typedef struct generate_options {
     common_options common;
     const char *model, *prompt, *system, *dump;
     text_list documents;
-    int32_t count;
+    int32_t count; /* 0 = not said */
     sampling how;
     bool chat, stats;
 } generate_options;
@@ -171,7 +173,8 @@ static bool read_model(generation *g)
         note("the model reads %d tokens at most, so that %d at most come after the prompt's %zu",
              g->shape.context, room, g->prompt.count);
     }
-    g->most = o->count < room ? o->count : room;
+    const int32_t wanted = o->count ? o->count : USUAL_COUNT;
+    g->most = wanted < room ? wanted : room;
     return true;
 }
 
@@ -261,11 +264,11 @@ static bool open_text(generation *g)
 
 static bool show(const generation *g, const char *text, size_t bytes)
 {
-    if (fwrite(text, 1, bytes, g->out) != bytes || fflush(g->out) != 0) {
-        fail("cannot write to stdout");
-        return false;
+    const bool written = fwrite(text, 1, bytes, g->out) == bytes && fflush(g->out) == 0;
+    if (!written && g->out != stdout) { /* of stdout main tells */
+        fail("out of memory");
     }
-    return true;
+    return written;
 }
 
 /* A token's bytes need not be whole characters: those are shown when they are. */
@@ -300,6 +303,10 @@ static bool answer(generation *g)
     const double before = now_ms();
     while ((int32_t)g->answer.count < g->most) {
         const int32_t token = sampler_next(g->sampler, g->logits);
+        if (token < 0) {
+            fail("--model %s: its logits are not numbers", g->options->model);
+            return false;
+        }
         if (g->answer.count == 0) {
             g->first_ms = now_ms() - g->started;
         }
@@ -343,6 +350,9 @@ static void tell_stats(const generation *g)
 
 static bool tell_json(const generation *g)
 {
+    for (size_t i = 0; i < g->text_bytes; i++) { /* a string of cJSON ends at a zero */
+        g->text[i] = g->text[i] ? g->text[i] : '\x1a';
+    }
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "device", g->session.facts->name);
     cJSON_AddStringToObject(root, "text", g->text);
@@ -405,7 +415,7 @@ static void generation_close(generation *g)
 
 int cmd_generate(int argc, char **argv)
 {
-    static generate_options options = {.count = 256, .how = {.top_p = 1}}; /* its list is large */
+    static generate_options options = {.how = {.top_p = 1}}; /* its list is large */
     int status;
     if (!options_parse(&line, argc, argv, &options, &status)) {
         return status;

@@ -286,6 +286,11 @@ const gguf_tensor *gguf_tensor_at(const gguf *file, size_t index)
     return &file->tensors[index];
 }
 
+bool gguf_has_tensor(const gguf *file, const char *name)
+{
+    return lookup_find(&file->names, name, strlen(name)) >= 0;
+}
+
 const gguf_tensor *gguf_find_tensor(const gguf *file, const char *name, reason *why)
 {
     const int32_t index = lookup_find(&file->names, name, strlen(name));
@@ -298,4 +303,9 @@ const gguf_tensor *gguf_find_tensor(const gguf *file, const char *name, reason *
         t = NULL;
     }
     return t;
+}
+
+void gguf_give_back(const gguf *file, const gguf_tensor *tensor)
+{
+    map_file_give_back(&file->mapped, tensor->data, tensor->bytes);
 }

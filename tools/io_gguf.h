@@ -88,7 +88,14 @@ typedef struct gguf_tensor {
 size_t gguf_tensors(const gguf *file);
 const gguf_tensor *gguf_tensor_at(const gguf *file, size_t index);
 
+/* Also of a type that cannot be had. */
+bool gguf_has_tensor(const gguf *file, const char *name);
+
 /* Lives as long as the file.  Absent, or of a type that cannot be had: NULL with the reason. */
 const gguf_tensor *gguf_find_tensor(const gguf *file, const char *name, reason *why);
+
+/* Its data are not needed for now: the file's pages leave the program's memory, and are read again
+ * should they be touched. */
+void gguf_give_back(const gguf *file, const gguf_tensor *tensor);
 
 #endif /* TOOLS_IO_GGUF_H */

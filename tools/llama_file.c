@@ -30,6 +30,35 @@ static bool read_number(const gguf *file, const char *key, double fallback, doub
            ((*out > 0 && *out < 1e12) || refuse(why, "%s is %g", key, *out));
 }
 
+/* Rotary positions that are stretched in one of the ways there are. */
+static bool check_scaling(const gguf *file, reason *why)
+{
+    static const char type[] = "llama.rope.scaling.type";
+    static const char *const factors[] = {"llama.rope.scaling.factor", "llama.rope.scale_linear"};
+    gguf_text text = {"none", 4};
+    if (gguf_has_tensor(file, "rope_freqs.weight")) {
+        return refuse(why, "tensor 'rope_freqs.weight' is there: scaled rotary positions are not "
+                           "supported");
+    }
+    if (gguf_has(file, type) && !gguf_string(file, type, &text, why)) {
+        return false;
+    }
+    if (!is(text, "none")) {
+        return refuse(why, "%s is '%.*s'; only none is known", type, GGUF_SHOWN(text));
+    }
+    for (int i = 0; i < 2 && !gguf_has(file, type); i++) {
+        double factor = 1;
+        if (gguf_has(file, factors[i]) && !gguf_float(file, factors[i], &factor, why)) {
+            return false;
+        }
+        if (factor != 1 && factor != 0) { /* both mean none */
+            return refuse(why, "%s is %g: scaled rotary positions are not supported", factors[i],
+                          factor);
+        }
+    }
+    return true;
+}
+
 static bool check_architecture(const gguf *file, reason *why)
 {
     gguf_text text;
@@ -42,12 +71,7 @@ static bool check_architecture(const gguf *file, reason *why)
     if (gguf_has(file, "llama.expert_count")) {
         return refuse(why, "llama.expert_count is there: a mixture of experts is not supported");
     }
-    if (!gguf_has(file, "llama.rope.scaling.type")) {
-        return true;
-    }
-    return gguf_string(file, "llama.rope.scaling.type", &text, why) &&
-           (is(text, "none") ||
-            refuse(why, "llama.rope.scaling.type is '%.*s'; only none is known", GGUF_SHOWN(text)));
+    return check_scaling(file, why);
 }
 
 static bool read_vocabulary(const gguf *file, llama_shape *s, reason *why)

@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "map_file.h"
 #include "load.h"
 
@@ -33,9 +34,15 @@ static void unmap(const unsigned char *data, size_t bytes)
     UnmapViewOfFile(data);
 }
 
+static void give_back(const unsigned char *begin, const unsigned char *end)
+{
+    VirtualUnlock((void *)(uintptr_t)begin, (size_t)(end - begin)); /* from the working set */
+}
+
 #else
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 static const void *map(FILE *file, size_t bytes, reason *why)
 {
@@ -50,6 +57,16 @@ static const void *map(FILE *file, size_t bytes, reason *why)
 static void unmap(const unsigned char *data, size_t bytes)
 {
     munmap((void *)(uintptr_t)data, bytes);
+}
+
+static void give_back(const unsigned char *begin, const unsigned char *end)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t first = ((uintptr_t)begin + page - 1) / page * page;
+    const size_t last = (uintptr_t)end / page * page;
+    if (first < last) {
+        madvise((void *)first, last - first, MADV_DONTNEED); /* saves memory, or does not */
+    }
 }
 
 #endif
@@ -70,6 +87,13 @@ bool map_file(const char *path, mapped_file *out, reason *why)
     }
     fclose(file);
     return out->data != NULL;
+}
+
+void map_file_give_back(const mapped_file *file, const void *part, size_t bytes)
+{
+    if (file->data && file->data != nothing) {
+        give_back(part, (const unsigned char *)part + bytes);
+    }
 }
 
 void unmap_file(mapped_file *file)

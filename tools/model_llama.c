@@ -10,6 +10,7 @@ enum { NAME_BYTES = 96, LOGIT_ROWS = 16 /* that are computed at once */, JOINED_
 
 struct llama {
     const session *session;
+    const gguf *file;
     llama_shape shape;
     int32_t room, used;            /* rows of the cache, and of those in use */
     const gguf_tensor *embeddings; /* in the file; rows are widened one by one */
@@ -119,15 +120,15 @@ static bool load_linear(llama *m, const gguf *file, int layer, const char *part,
                         int64_t in, clattn_linear *linear, reason *why)
 {
     char name[NAME_BYTES];
-    reason unread;
     name_of(layer, part, "weight", name);
     const gguf_tensor *t = llama_tensor(file, name, out, in, why);
     if (!t || !load_matrix(m, t, &linear->weight, why)) {
         return false;
     }
+    gguf_give_back(file, t);
     name_of(layer, part, "bias", name);
-    t = gguf_find_tensor(file, name, &unread);
-    return !t || (llama_tensor(file, name, 0, out, why) && load_vector(m, t, &linear->bias, why));
+    t = gguf_has_tensor(file, name) ? llama_tensor(file, name, 0, out, why) : NULL;
+    return t ? load_vector(m, t, &linear->bias, why) : !gguf_has_tensor(file, name);
 }
 
 /* ---- Joining ---------------------------------------------------------------------------- */
@@ -149,6 +150,7 @@ static bool join_buffers(llama *m, const cl_mem *parts, int count, cl_mem *out, 
         }
         drop_buffer(m, parts[i]);
     }
+    clFinish(m->session->queue); /* what packs weights does so in another queue */
     return *out != NULL;
 }
 
@@ -282,9 +284,8 @@ static bool open_layer(llama *m, const gguf *file, int layer, reason *why)
 static bool open_output(llama *m, const gguf *file, reason *why)
 {
     const llama_shape *s = &m->shape;
-    reason unread;
     const gguf_tensor *norm = llama_tensor(file, "output_norm.weight", 0, s->model_dim, why);
-    const bool tied = !gguf_find_tensor(file, "output.weight", &unread);
+    const bool tied = !gguf_has_tensor(file, "output.weight");
     const char *name = tied ? "token_embd.weight" : "output.weight";
     const gguf_tensor *matrix =
         norm ? llama_tensor(file, name, s->vocabulary, s->model_dim, why) : NULL;
@@ -293,6 +294,7 @@ static bool open_output(llama *m, const gguf *file, reason *why)
         !load_matrix(m, matrix, &weight, why)) {
         return false;
     }
+    gguf_give_back(file, matrix);
     const clattn_norm_desc last = {
         .kind = CLATTN_RMS_NORM, .weight = true, .epsilon = (float)s->epsilon};
     const clattn_project_desc output = {
@@ -331,6 +333,7 @@ bool llama_open(const gguf *file, const session *s, int32_t rows,
         return refuse(why, "out of memory");
     }
     m->session = s;
+    m->file = file;
     m->room = rows;
     bool ok = llama_read_shape(file, &m->shape, why);
     if (ok) {
@@ -340,14 +343,15 @@ bool llama_open(const gguf *file, const session *s, int32_t rows,
         m->v_cache = calloc(layers, sizeof *m->v_cache);
         ok = (m->layers && m->k_cache && m->v_cache) || refuse(why, "out of memory");
     }
-    ok = ok && open_embeddings(m, file, why) && open_call(m, why);
+    /* The output first: while it is there twice, packed and not, the layers are not there. */
+    ok = ok && open_embeddings(m, file, why) && open_call(m, why) && open_output(m, file, why);
     for (int layer = 0; ok && layer < m->shape.layers; layer++) {
         ok = open_layer(m, file, layer, why);
         if (progress) {
             progress(user, (layer + 1.0) / (m->shape.layers + 1.0));
         }
     }
-    if (!ok || !open_output(m, file, why)) {
+    if (!ok) {
         llama_close(m);
         return false;
     }
@@ -414,6 +418,7 @@ static bool put_in(llama *m, const int32_t *tokens, int32_t count, reason *why)
         gguf_widen(table->type, (const char *)table->data + (size_t)tokens[n] * row, s->model_dim,
                    m->host + (size_t)n * (size_t)s->model_dim);
     }
+    gguf_give_back(m->file, table); /* the system maps many pages around each row */
     return write_buffer(m, &m->stream, m->host,
                         (size_t)count * (size_t)s->model_dim * sizeof *m->host, why) &&
            write_buffer(m, &m->used_rows, &m->used, sizeof m->used, why) &&

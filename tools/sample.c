@@ -7,7 +7,7 @@
 
 typedef struct candidate {
     int32_t id;
-    float logit;
+    float weight; /* how likely it is beside the most likely one, 0 to 1 */
 } candidate;
 
 struct sampler {
@@ -41,69 +41,107 @@ void sampler_destroy(sampler *s)
     free(s);
 }
 
-/* Of equal ones the first; NaN is never the most likely. */
+/* Of equal ones the first; NaN is never the most likely.  -1 = nothing else is there. */
 static int32_t most_likely(const float *logits, int32_t count)
 {
-    int32_t best = 0;
-    for (int32_t n = 1; n < count; n++) {
-        if (logits[n] > logits[best] || (isnan(logits[best]) && !isnan(logits[n]))) {
+    int32_t best = -1;
+    for (int32_t n = 0; n < count; n++) {
+        if (!isnan(logits[n]) && (best < 0 || logits[n] > logits[best])) {
             best = n;
         }
     }
     return best;
 }
 
-static int more_likely_first(const void *a, const void *b)
+/* Those that min_p leaves; sum: the weights of all tokens. */
+static int32_t weigh(const sampler *s, const float *logits, float top, double *sum)
 {
-    const candidate *x = a, *y = b;
-    return x->logit > y->logit ? -1 : x->logit < y->logit ? 1 : x->id < y->id ? -1 : 1;
-}
-
-/* Those that are left, most likely first. */
-static int32_t choose_from(sampler *s, const float *logits)
-{
-    const float top = logits[most_likely(logits, s->vocabulary)];
-    const float t = s->how.temperature;
-    /* Less likely than this share of the most likely one is out; e^-30 never comes up. */
-    const float least = s->how.min_p > 0 ? logf(s->how.min_p) : -30;
+    enum { NEVER = -30 }; /* one of e^-30 does not come up */
     int32_t count = 0;
+    *sum = 0;
     for (int32_t n = 0; n < s->vocabulary; n++) {
-        if ((logits[n] - top) / t >= least) {
-            s->candidates[count++] = (candidate){n, logits[n]};
+        const float power = (logits[n] - top) / s->how.temperature;
+        if (power >= NEVER) { /* not so of NaN */
+            const float weight = expf(power);
+            *sum += weight;
+            if (weight >= s->how.min_p) {
+                s->candidates[count++] = (candidate){n, weight};
+            }
         }
     }
-    qsort(s->candidates, (size_t)count, sizeof *s->candidates, more_likely_first);
-    return s->how.top_k > 0 && s->how.top_k < count ? s->how.top_k : count;
+    return count;
 }
 
-static double weight_of(const sampler *s, int32_t n)
+static bool more_likely(candidate a, candidate b)
 {
-    return exp(((double)s->candidates[n].logit - s->candidates[0].logit) / s->how.temperature);
+    return a.weight > b.weight || (a.weight == b.weight && a.id < b.id);
 }
 
-int32_t sampler_next(sampler *s, const float *logits)
+static void swap(candidate *a, candidate *b)
 {
-    if (s->how.temperature <= 0) {
-        return most_likely(logits, s->vocabulary);
+    const candidate kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* Makes a heap, its most likely one first, of one that is a heap but at that place. */
+static void sift(candidate *heap, int32_t count, int32_t at)
+{
+    for (int32_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && more_likely(heap[child + 1], heap[child])) {
+            child++;
+        }
+        if (!more_likely(heap[child], heap[at])) {
+            return;
+        }
+        swap(&heap[child], &heap[at]);
     }
-    int32_t count = choose_from(s, logits);
-    double sum = 0, reached = 0;
-    for (int32_t n = 0; n < count; n++) {
-        sum += weight_of(s, n);
+}
+
+/* Takes the most likely ones to the end, as many as top_k and top_p leave; returns the first.  Most
+ * of a vocabulary is out, so nothing is sorted. */
+static int32_t take_most_likely(const sampler *s, int32_t count, double sum)
+{
+    candidate *c = s->candidates;
+    const int32_t least = s->how.top_k > 0 && s->how.top_k < count ? count - s->how.top_k : 0;
+    double reached = 0;
+    int32_t first = count;
+    for (int32_t at = count / 2; at-- > 0;) {
+        sift(c, count, at);
     }
-    if (count == 0 || !isfinite(sum)) {
-        return most_likely(logits, s->vocabulary);
+    while (first > least && (first == count || reached < s->how.top_p * sum)) {
+        swap(&c[0], &c[--first]);
+        reached += c[first].weight;
+        sift(c, first, 0);
     }
-    int32_t kept = 0;
-    while (kept < count && (kept == 0 || reached < s->how.top_p * sum)) {
-        reached += weight_of(s, kept++);
+    return first;
+}
+
+/* Each as often as its weight says. */
+static int32_t draw(sampler *s, int32_t first, int32_t count)
+{
+    double sum = 0;
+    for (int32_t n = first; n < count; n++) {
+        sum += s->candidates[n].weight;
     }
-    double left = (double)(rng_next(&s->rng) >> 11) / 9007199254740992.0 * reached;
-    for (count = 0; count < kept - 1; count++) {
-        left -= weight_of(s, count);
+    double left = (double)(rng_next(&s->rng) >> 11) / 9007199254740992.0 * sum;
+    for (; first < count - 1; first++) {
+        left -= s->candidates[first].weight;
         if (left < 0) {
             break;
         }
     }
-    return s->candidates[count].id;
+    return s->candidates[first].id;
+}
+
+int32_t sampler_next(sampler *s, const float *logits)
+{
+    const int32_t best = most_likely(logits, s->vocabulary);
+    if (s->how.temperature <= 0 || best < 0 || isinf(logits[best])) {
+        return best;
+    }
+    double sum;
+    const int32_t count = weigh(s, logits, logits[best], &sum);
+    const bool all = s->how.top_k == 0 && s->how.top_p >= 1;
+    return draw(s, all ? 0 : take_most_likely(s, count, sum), count);
 }

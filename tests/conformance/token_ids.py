@@ -38,6 +38,7 @@ import unicodedata
 from pathlib import Path
 
 import jinja2
+from in_package import in_package
 from tokenizers import AddedToken, BertWordPieceTokenizer, Regex, Tokenizer, models, pre_tokenizers
 from token_lines import Lines
 
@@ -54,14 +55,6 @@ RULES = {"gpt-2": [GPT2], "smollm": [r"\p{N}", GPT2], "llama-bpe": [LLAMA3 % 3],
 
 
 # ---- Models -----------------------------------------------------------------
-
-
-def in_package(package, path):
-    """A file of an installed package, which is not imported."""
-    found = importlib.util.find_spec(package)
-    if not found:
-        sys.exit(f"token_ids: the package {package} is not installed (requirements-tokens.txt)")
-    return Path(found.submodule_search_locations[0]) / path
 
 
 class Metadata(dict):
