@@ -20,6 +20,7 @@ typedef JOIN(char, WIDTH) vchar;
 /* Vectors at any address that a float or ushort may have.  vloadn and vstoren would do, but PoCL
  * makes four moves of one. */
 typedef vfloat vfloat_at __attribute__((aligned(4)));
+typedef vint vint_at __attribute__((aligned(4)));
 typedef vushort vushort_at __attribute__((aligned(2)));
 typedef vchar vchar_at __attribute__((aligned(1)));
 
@@ -111,19 +112,51 @@ static inline void transpose(vfloat rows[WIDTH])
     }
 }
 
-/* The sum of each of WIDTH vectors, in the lane of its number: pairs add up neighbouring lanes,
- * log2(WIDTH) rounds. */
-static inline vfloat sum_each(vfloat rows[WIDTH])
+/* Which elements of two vectors side by side make one: of each four the first or last two, in
+ * turns; and of the fours themselves the even or odd ones. */
+#if WIDTH == 4
+#define FIRST_PAIRS 0, 4, 1, 5
+#define LAST_PAIRS 2, 6, 3, 7
+#define EVEN_FOURS 0, 1, 2, 3
+#define ODD_FOURS 4, 5, 6, 7
+#elif WIDTH == 8
+#define FIRST_PAIRS 0, 8, 1, 9, 4, 12, 5, 13
+#define LAST_PAIRS 2, 10, 3, 11, 6, 14, 7, 15
+#define EVEN_FOURS 0, 1, 2, 3, 8, 9, 10, 11
+#define ODD_FOURS 4, 5, 6, 7, 12, 13, 14, 15
+#elif WIDTH == 16
+#define FIRST_PAIRS 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
+#define LAST_PAIRS 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
+#define EVEN_FOURS 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
+#define ODD_FOURS 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
+#endif
+
+static inline vfloat fold_pairs(const vfloat a, const vfloat b)
 {
+    return __builtin_shufflevector(a, b, FIRST_PAIRS) + __builtin_shufflevector(a, b, LAST_PAIRS);
+}
+
+static inline vfloat fold_fours(const vfloat a, const vfloat b)
+{
+    return __builtin_shufflevector(a, b, EVEN_FOURS) + __builtin_shufflevector(a, b, ODD_FOURS);
+}
+
+/* The sum of each of WIDTH vectors, in the lane of its number: log2(WIDTH) rounds of an addition,
+ * with shuffles that do not leave four lanes as long as that goes.  The same with .even and .odd
+ * takes more than twice as long: compilers make horizontal additions of that. */
+static inline vfloat sum_each(const vfloat rows[WIDTH])
+{
+    vfloat four[WIDTH / 4];
     UNROLL
-    for (int half_count = WIDTH / 2; half_count > 0; half_count /= 2) {
-        UNROLL
-        for (int i = 0; i < half_count; i++) {
-            const vfloat a = rows[2 * i], b = rows[2 * i + 1];
-            rows[i] = (vfloat)(a.even, b.even) + (vfloat)(a.odd, b.odd);
-        }
+    for (int i = 0; i < WIDTH / 4; i++) {
+        __private const vfloat *row = rows + 4 * i;
+        four[i] = fold_pairs(fold_pairs(row[0], row[2]), fold_pairs(row[1], row[3]));
     }
-    return rows[0];
+    UNROLL
+    for (int i = 0; i < WIDTH / 8; i++) {
+        four[i] = fold_fours(four[2 * i], four[2 * i + 1]);
+    }
+    return WIDTH == 16 ? fold_fours(four[0], four[WIDTH > 8]) : four[0];
 }
 
 static inline float largest_lane(const vfloat x)
@@ -165,7 +198,14 @@ static inline vfloat exp2_wide(vfloat x)
     return JOIN(as_float, WIDTH)(JOIN(as_int, WIDTH)(p) + (JOIN(as_int, WIDTH)(shifted) << 23));
 }
 
+/* any() does as much, a lane at a time. */
 static inline bool any_lane(const vint mask)
 {
-    return any(mask);
+    long lane[WIDTH / 2], all = 0;
+    *(vint_at *)lane = mask;
+    UNROLL
+    for (int n = 0; n < WIDTH / 2; n++) {
+        all |= lane[n];
+    }
+    return all != 0;
 }

@@ -26,6 +26,8 @@
 /* BLOCK * PART vectors of results are summed at a time, in registers. */
 #define SUMS (WIDTH == 8 ? 8 : 16)
 #define PART (BLOCK < SUMS ? SUMS / BLOCK : 1)
+#define KV_BYTES (KV_TYPE == F32 ? 4 : KV_TYPE == I8 ? 1 : 2)
+#define LINE_BYTES 64
 #define LN2 0.69314718055994530942f
 
 /* A query as whole vectors; the columns behind its end are 0. */
@@ -112,13 +114,13 @@ static inline void find_run(struct run *run, const struct keys_of *keys, const i
     }
 }
 
-/* Vector n of row t; asks for the same one of the next run. */
+/* Vector n of row t; asks for the same one of the next run, if a line of memory begins there. */
 static inline vfloat vector_of(const struct run *run, const int t, const int n, const int columns)
 {
     if (!IN_PLACE(columns)) {
         return run->tile[t * VECTORS(columns) + n];
     }
-    if (BLOCK > 1 || SCATTERED) {
+    if ((BLOCK > 1 || SCATTERED) && n * WIDTH * KV_BYTES % LINE_BYTES == 0) {
         soon(KV_TYPE, run->rows.values, run->next.values + t * run->rows.at.z + n * WIDTH);
     }
     return load_vector(&run->rows, place_of(run, t), n);
@@ -205,7 +207,7 @@ static inline void multiply_keys(vfloat dot[BLOCK][WIDTH], vfloat query[][QK_VEC
 
 /* result[r] += weight[r][t] * value row t, vectors first .. first + vectors of it; whole: no
  * weight is -0, which leaves its value out. */
-static inline void add_values(vfloat result[][V_VECTORS], float weight[][WIDTH], const struct run *values,
+INLINE void add_values(vfloat result[][V_VECTORS], float weight[][WIDTH], const struct run *values,
                               const int count, const bool whole, const int first, const int vectors)
 {
     vfloat part[BLOCK][PART];
@@ -236,7 +238,7 @@ static inline void add_values(vfloat result[][V_VECTORS], float weight[][WIDTH],
     }
 }
 
-static inline void add_all_values(vfloat result[][V_VECTORS], float weight[][WIDTH], const struct run *values,
+INLINE void add_all_values(vfloat result[][V_VECTORS], float weight[][WIDTH], const struct run *values,
                                   const int count, const bool whole)
 {
     for (int n = 0; n + PART <= V_VECTORS; n += PART) {
@@ -308,8 +310,8 @@ void attention_decode_wide(ATTENTION_ARGUMENTS, __global float *parts, const lon
                 const struct head head = HEAD_OF(&a, b, row[r].h);
                 score = finish_scores(score, &a, &head, &row[r], j0, count);
             }
-            const float top = largest_lane(score);
-            if (top > row[r].max) {
+            if (any_lane(score > row[r].max)) {
+                const float top = largest_lane(score);
                 const float factor = exp2(row[r].max - top);
                 row[r].max = top;
                 total[r] *= factor;
