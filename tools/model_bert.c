@@ -66,6 +66,7 @@ typedef struct weight {
     const char *name; /* behind the prefix */
     clattn_tensor *to;
     int64_t rows, columns; /* rows 0: a vector */
+    int part, parts;       /* of to, several tensors one after the other; 0 = alone */
 } weight;
 
 typedef struct checkpoint {
@@ -100,6 +101,31 @@ static bool read_weight(const checkpoint *c, const char *name, const weight *w, 
     return done;
 }
 
+/* Made by the first of its parts. */
+static bool make_tensor(const checkpoint *c, const weight *w, buffers *owner)
+{
+    const int64_t parts = w->parts ? w->parts : 1;
+    const int64_t rows = w->rows ? w->rows * parts : 1;
+    const int64_t columns = w->rows ? w->columns : w->columns * parts;
+    if (w->part == 0) {
+        cl_mem mem = make(c->session, owner, (size_t)(rows * columns) * sizeof(float), NULL);
+        *w->to = (clattn_tensor){.mem = mem, .size = {1, rows, 1, columns}};
+    }
+    return w->to->mem;
+}
+
+static bool fill(const checkpoint *c, const weight *w, const array *values)
+{
+    const size_t bytes = (size_t)array_count(values) * sizeof(float);
+    const cl_int code =
+        clEnqueueWriteBuffer(c->session->queue, w->to->mem, CL_TRUE, (size_t)w->part * bytes, bytes,
+                             values->data, 0, NULL, NULL);
+    if (code != CL_SUCCESS) {
+        fail("clEnqueueWriteBuffer gave OpenCL error %d", code);
+    }
+    return code == CL_SUCCESS;
+}
+
 static bool load(const checkpoint *c, const char *prefix, const weight *w, buffers *owner)
 {
     char name[128];
@@ -110,11 +136,9 @@ static bool load(const checkpoint *c, const char *prefix, const weight *w, buffe
         fail("--model %s: model.safetensors: %s", c->directory, why.text);
         return false;
     }
-    const int64_t rows = w->rows ? w->rows : 1;
-    cl_mem mem = make(c->session, owner, (size_t)(rows * w->columns) * sizeof(float), values.data);
-    *w->to = (clattn_tensor){.mem = mem, .size = {1, rows, 1, w->columns}};
+    const bool done = make_tensor(c, w, owner) && fill(c, w, &values);
     array_free(&values);
-    return mem;
+    return done;
 }
 
 static bool load_all(const checkpoint *c, const char *prefix, const weight *weights, size_t count,
@@ -177,12 +201,12 @@ static bool open_layer(bert *b, const checkpoint *c, int32_t number)
                            .activation = f->activation};
     clattn_attention_weights *a = &d.self_attention;
     const weight weights[] = {
-        {"attention.self.query.weight", &a->q.weight, columns, columns},
-        {"attention.self.query.bias", &a->q.bias, 0, columns},
-        {"attention.self.key.weight", &a->k.weight, columns, columns},
-        {"attention.self.key.bias", &a->k.bias, 0, columns},
-        {"attention.self.value.weight", &a->v.weight, columns, columns},
-        {"attention.self.value.bias", &a->v.bias, 0, columns},
+        {"attention.self.query.weight", &a->qkv.weight, columns, columns, 0, 3},
+        {"attention.self.query.bias", &a->qkv.bias, 0, columns, 0, 3},
+        {"attention.self.key.weight", &a->qkv.weight, columns, columns, 1, 3},
+        {"attention.self.key.bias", &a->qkv.bias, 0, columns, 1, 3},
+        {"attention.self.value.weight", &a->qkv.weight, columns, columns, 2, 3},
+        {"attention.self.value.bias", &a->qkv.bias, 0, columns, 2, 3},
         {"attention.output.dense.weight", &a->out.weight, columns, columns},
         {"attention.output.dense.bias", &a->out.bias, 0, columns},
         {"attention.output.LayerNorm.weight", &a->norm.weight, 0, columns},
