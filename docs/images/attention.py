@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes attention.png: two heads of a real model's first attention layer, by `clattn attend`.
 
-    ci/demo --text "His pale grey eyes shone and twinkled, and his usually pale face was flushed."
+    ci/demo attention --text "His pale grey eyes shone and twinkled, and his usually pale face was flushed."
     build/venv/bin/python docs/images/attention.py
 """
 
