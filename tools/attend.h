@@ -98,6 +98,7 @@ typedef struct attend_inputs {
     int rank;           /* of q or x */
     clattn_type type;   /* on the device */
     int64_t batch, n_q, n_k;
+    int64_t past; /* of n_k, those that came before */
     int32_t query_heads, kv_heads, head_dim, value_dim;
     int32_t model_dim, context_dim, out_dim; /* of a layer; out_dim 0 = no output projection */
     double pairs; /* (row, key) pairs that causal, window and lengths let see each other */

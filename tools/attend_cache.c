@@ -1,9 +1,10 @@
-/* --rope, --cache and --page-rows: keys and values go through a cache first, keys turned on their
- * way, queries in place. */
+/* --rope, --cache and --page-rows: keys and values go through a cache first, those of a past before
+ * the others, keys turned on their way, queries in place. */
 #include "attend_cache.h"
 #include "message.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { SCALED = 32 };
 
@@ -55,16 +56,18 @@ static bool make_tables(attend_cache *cache, const call *c, attend_tables *t)
     const attend_options *o = c->options;
     const array *lengths = &in->in[IN_KV_LENGTH];
     const int64_t entries = in->batch * (cache->pages > 0 ? cache->pages : 1);
-    int32_t *table = calloc((size_t)(entries + 3 * in->batch) + 1, sizeof *table);
+    int32_t *table = calloc((size_t)(entries + 4 * in->batch) + 1, sizeof *table);
     if (!table) {
         fail("out of memory");
         return false;
     }
-    int32_t *none = table + entries, *used = none + in->batch, *start = used + in->batch;
+    int32_t *none = table + entries, *used = none + in->batch, *start = used + in->batch,
+            *past = start + in->batch;
     for (int64_t n = 0; n < entries; n++) {
         table[n] = (int32_t)n;
     }
     for (int64_t b = 0; b < in->batch; b++) {
+        past[b] = (int32_t)in->past;
         used[b] = (int32_t)(lengths->data ? (int64_t)array_get(lengths, b) : in->n_k);
         start[b] =
             o->offset.align == CLATTN_BOTTOM_RIGHT ? used[b] - (int32_t)in->n_q : o->offset.value;
@@ -72,6 +75,7 @@ static bool make_tables(attend_cache *cache, const call *c, attend_tables *t)
     const bool made = (cache->pages == 0 || make_numbers(cache, c, table, in->batch, cache->pages,
                                                          "--page-rows", &t->pages)) &&
                       make_numbers(cache, c, none, in->batch, 1, "--cache", &t->none) &&
+                      make_numbers(cache, c, past, in->batch, 1, "--past-k", &t->past) &&
                       make_numbers(cache, c, used, in->batch, 1, "--kv-length", &t->used) &&
                       make_numbers(cache, c, start, in->batch, 1, "--rope", &t->start);
     free(table);
@@ -101,6 +105,36 @@ static bool rotate_queries(const call *c, const attend_tables *t)
     return told;
 }
 
+/* So many rows of a tensor from one on. */
+static clattn_tensor rows_of(clattn_tensor t, int64_t first, int64_t count)
+{
+    if (t.stride[3] == 0) {
+        const int64_t row = t.size[2] * t.size[3];
+        const int64_t dense[4] = {t.size[1] * row, row, t.size[3], 1};
+        memcpy(t.stride, dense, sizeof dense);
+    }
+    t.offset += first * t.stride[1];
+    t.size[1] = count;
+    return t;
+}
+
+/* As decoding does: what there was, then what is new. */
+static clattn_status append_both(const call *c, const clattn_op *op, clattn_append_args args,
+                                 const attend_tables *t)
+{
+    const int64_t past = c->inputs->past, fresh = c->inputs->n_k - past;
+    const clattn_tensor k = args.k, v = args.v;
+    const cl_command_queue queue = c->session->queue;
+    args.k = rows_of(k, 0, past);
+    args.v = rows_of(v, 0, past);
+    args.kv_length = t->none;
+    const clattn_status status = past ? clattn_append_run(op, queue, &args, NULL) : CLATTN_OK;
+    args.k = rows_of(k, past, fresh);
+    args.v = rows_of(v, past, fresh);
+    args.kv_length = t->past;
+    return status ? status : clattn_append_run(op, queue, &args, NULL);
+}
+
 static bool append(attend_cache *cache, call *c, const attend_tables *t)
 {
     const attend_inputs *in = c->inputs;
@@ -114,8 +148,7 @@ static bool append(attend_cache *cache, call *c, const attend_tables *t)
                                      .page_rows = o->page_rows,
                                      .rotate = o->rope > 0,
                                      .rope = o->rope > 0 ? rope_of(c) : (clattn_rope_desc){0}};
-    clattn_append_args args = {
-        .k = attention->k, .v = attention->v, .page_table = t->pages, .kv_length = t->none};
+    clattn_append_args args = {.k = attention->k, .v = attention->v, .page_table = t->pages};
     if (!make_rows(cache, c, type, in->head_dim, &args.k_cache) ||
         !make_rows(cache, c, type, in->value_dim, &args.v_cache)) {
         return false;
@@ -127,7 +160,7 @@ static bool append(attend_cache *cache, call *c, const attend_tables *t)
     }
     clattn_op *op = NULL;
     const bool done = clattn_append_create(c->session->context, &desc, &op) == CLATTN_OK &&
-                      clattn_append_run(op, c->session->queue, &args, NULL) == CLATTN_OK;
+                      append_both(c, op, args, t) == CLATTN_OK;
     const bool told = done || failed("--cache");
     clattn_op_destroy(op);
     attention->k = args.k_cache;

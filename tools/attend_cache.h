@@ -5,14 +5,15 @@
 #include "attend_call.h"
 
 typedef struct attend_cache {
-    cl_mem buffers[8];
+    cl_mem buffers[9];
     int count;
     int64_t pages; /* of a batch entry; 0 = rows in order */
 } attend_cache;
 
-/* I32 tensors: page numbers, lengths before and after, positions of the first queries. */
+/* I32 tensors: page numbers, lengths at first, before what is new, and after, positions of the
+ * first queries. */
 typedef struct attend_tables {
-    clattn_tensor pages, none, used, start;
+    clattn_tensor pages, none, past, used, start;
 } attend_tables;
 
 bool attend_cache_wanted(const attend_options *options);

@@ -41,6 +41,7 @@ static bool join_past(attend_inputs *inputs, operand now, operand past)
         fail("--%s: %s", operand_names[past], why.text);
         return false;
     }
+    inputs->past = a->shape[rows];
     array_free(a);
     array_free(b);
     *b = joined;

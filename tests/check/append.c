@@ -114,7 +114,9 @@ static void fill(struct trial *t, struct rng *rng)
         for (int64_t p = 0; c->own.cache.page_rows && p < TABLE; p++) {
             const bool none = p == TABLE - 1 && b % 2;
             buffer_put_nth(&t->o[PAGE_TABLE], b * TABLE + p,
-                           none ? 1e9 : (double)((c->batch - 1 - b) * TABLE + (p + 2) % TABLE));
+                           none && b % 4 == 1 ? 1e9
+                           : none             ? -7
+                                  : (double)((c->batch - 1 - b) * TABLE + (p + 2) % TABLE));
         }
     }
     for (int64_t b = 0; c->own.cache.packed && b <= c->batch; b++) {
@@ -132,13 +134,16 @@ static bool place_of(const struct trial *t, int64_t b, int64_t j, int64_t at[2])
 {
     const struct test_case *c = t->c;
     const struct cache_case *o = &c->own.cache;
+    if (j < 0) {
+        return false;
+    }
     at[0] = b;
     at[1] = o->ring ? j % o->ring : j;
     if (o->page_rows && j < capacity_of(c)) {
         at[0] = (int64_t)t->o[PAGE_TABLE].values[b * TABLE + j / o->page_rows];
         at[1] = j % o->page_rows;
     }
-    return (o->ring || j < capacity_of(c)) && at[0] < t->o[K_CACHE].view.size[0];
+    return (o->ring || j < capacity_of(c)) && at[0] >= 0 && at[0] < t->o[K_CACHE].view.size[0];
 }
 
 static void expect_row(struct trial *t, int which, const int64_t at[2], int64_t g,

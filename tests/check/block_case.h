@@ -69,6 +69,7 @@ struct append_case {
 struct cache_case {
     struct append_case append;
     int32_t page_rows, ring, split_keys; /* ring: its capacity */
+    bool stray;                          /* tables, lengths and starts name what is not there */
     bool packed, apart;                  /* sequences in a row; apart: but their keys are not */
     char q_length[64];                   /* of packed sequences, as kv_length */
     clattn_type kv_type;

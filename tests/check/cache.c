@@ -32,9 +32,27 @@ static int64_t queries_of(const struct test_case *c, int64_t b)
     return c->own.cache.packed ? case_number(c->own.cache.q_length, b) : c->n_q;
 }
 
-static int64_t keys_of(const struct test_case *c, int64_t b)
+static bool keys_packed(const struct test_case *c)
+{
+    return c->own.cache.packed && !c->own.cache.page_rows && !c->own.cache.ring &&
+           !c->own.cache.apart;
+}
+
+static int64_t given_length(const struct test_case *c, int64_t b)
 {
     return c->kv_length[0] ? case_number(c->kv_length, b) : c->n_k;
+}
+
+static int64_t within(int64_t n, int64_t least, int64_t most)
+{
+    return n < least ? least : n > most ? most : n;
+}
+
+/* Lengths that say too much are bounded. */
+static int64_t keys_of(const struct test_case *c, int64_t b)
+{
+    const int64_t length = given_length(c, b);
+    return keys_packed(c) ? length : within(length, 0, c->n_k);
 }
 
 /* Keys that are still there: a ring keeps the newest. */
@@ -42,12 +60,6 @@ static int64_t first_key(const struct test_case *c, int64_t b)
 {
     const int64_t keys = keys_of(c, b);
     return c->own.cache.ring && keys > c->own.cache.ring ? keys - c->own.cache.ring : 0;
-}
-
-static bool keys_packed(const struct test_case *c)
-{
-    return c->own.cache.packed && !c->own.cache.page_rows && !c->own.cache.ring &&
-           !c->own.cache.apart;
 }
 
 static int64_t table_columns(const struct test_case *c)
@@ -65,6 +77,14 @@ static int64_t begin_of(const struct test_case *c, int64_t b,
     return sum;
 }
 
+/* As the device gets it: the first and last may lie outside, which is bounded. */
+static double start_of(const struct test_case *c, int64_t b,
+                       int64_t (*rows)(const struct test_case *c, int64_t b))
+{
+    const bool stray = c->own.cache.stray && (b == 0 || b == c->batch);
+    return stray ? b ? 1e9 : -5 : (double)begin_of(c, b, rows);
+}
+
 static bool describe(struct trial *t, struct check_result *result)
 {
     const struct test_case *c = t->c;
@@ -72,7 +92,9 @@ static bool describe(struct trial *t, struct check_result *result)
     const int64_t q_rows = c->own.cache.packed ? begin_of(c, B, queries_of) : c->n_q;
     int64_t entries = B, rows = c->n_k;
     for (int64_t b = 0; b < B; b++) {
-        if (keys_of(c, b) < 0 || keys_of(c, b) > c->n_k || queries_of(c, b) < 0) {
+        const bool bounded = !keys_packed(c) && !c->own.cache.ring;
+        if (keys_of(c, b) < 0 || (!bounded && given_length(c, b) > c->n_k) ||
+            queries_of(c, b) < 0) {
             check_fail(result, "--kv-length or --q-length: not within what is there");
             return false;
         }
@@ -134,7 +156,8 @@ static void place_of(const struct trial *t, int64_t b, int64_t j, int64_t at[4])
     const struct test_case *c = t->c;
     if (c->own.cache.page_rows) {
         const struct buffer *table = &t->o[PAGE_TABLE];
-        at[0] = (int64_t)table->values[b * table_columns(c) + j / c->own.cache.page_rows];
+        const double page = table->values[b * table_columns(c) + j / c->own.cache.page_rows];
+        at[0] = within((int64_t)page, 0, t->o[K].view.size[0] - 1);
         at[1] = j % c->own.cache.page_rows;
     } else if (c->own.cache.ring) {
         at[0] = b;
@@ -184,7 +207,8 @@ static void fill_row(struct trial *t, int which, int64_t at[4], struct rng *rng)
     }
 }
 
-/* Pages of all entries mixed; numbers behind the length are none. */
+/* Pages of all entries mixed; numbers behind the length are none, nor are some before it in a case
+ * that says so. */
 static void fill_table(struct trial *t, struct rng *rng)
 {
     const struct test_case *c = t->c;
@@ -197,7 +221,8 @@ static void fill_table(struct trial *t, struct rng *rng)
         order[other] = n;
     }
     for (int64_t n = 0; order && n < c->batch * columns; n++) {
-        const bool used = n % columns * c->own.cache.page_rows < keys_of(c, n / columns);
+        const bool stray = c->own.cache.stray && n % 3 != 1;
+        const bool used = !stray && n % columns * c->own.cache.page_rows < keys_of(c, n / columns);
         buffer_put_nth(table, n, used ? (double)order[n] : n % 2 ? -7 : 1e9);
     }
     free(order);
@@ -210,13 +235,13 @@ static void fill(struct trial *t, struct rng *rng)
     trial_normal(t, SINKS, rng, 1, 0);
     for (int64_t b = 0; b <= c->batch; b++) {
         if (c->own.cache.packed) {
-            buffer_put_nth(&t->o[Q_START], b, (double)begin_of(c, b, queries_of));
+            buffer_put_nth(&t->o[Q_START], b, start_of(c, b, queries_of));
         }
         if (keys_packed(c)) {
-            buffer_put_nth(&t->o[K_START], b, (double)begin_of(c, b, keys_of));
+            buffer_put_nth(&t->o[K_START], b, start_of(c, b, keys_of));
         }
         if (t->spec[KV_LENGTH].name && b < c->batch) {
-            buffer_put_nth(&t->o[KV_LENGTH], b, (double)keys_of(c, b));
+            buffer_put_nth(&t->o[KV_LENGTH], b, (double)given_length(c, b));
         }
     }
     for (int64_t h = 0; t->spec[ALIBI].name && h < c->heads; h++) {
@@ -413,6 +438,7 @@ static const struct case_option options[] = {
     CASE_OPTION("--page-rows", CASE_INTEGER, own.cache.page_rows),
     CASE_OPTION("--ring", CASE_INTEGER, own.cache.ring),
     CASE_OPTION("--packed", CASE_FLAG, own.cache.packed),
+    CASE_OPTION("--stray", CASE_FLAG, own.cache.stray),
     CASE_OPTION("--apart", CASE_FLAG, own.cache.apart),
     CASE_OPTION("--q-length", CASE_TEXT, own.cache.q_length),
     CASE_OPTION("--kv-type", CASE_TYPE, own.cache.kv_type),

@@ -63,5 +63,12 @@ with tempfile.TemporaryDirectory() as directory:
     assert np.abs(run("--page-rows", "16") - plain).max() < 1e-5
     assert np.abs(run("--cache", "f16") - plain).max() < 2e-3
     assert np.abs(run("--cache", "i8") - plain).max() < 0.03
+    # The same rows in two appends, the first ending within a page.
+    for name in "kv":
+        np.save(folder / f"past-{name}.npy", arrays[name][:, :, :13].astype(np.float32))
+        np.save(folder / f"{name}.npy", arrays[name][:, :, 13:].astype(np.float32))
+    past = [word for name in "kv" for word in (f"--past-{name}", str(folder / f"past-{name}.npy"))]
+    assert np.abs(run(*past, "--page-rows", "4") - plain).max() < 1e-5
+    assert np.abs(run(*past, "--cache", "i8") - plain).max() < 0.03
     assert "--interleaved needs --rope" in run("--interleaved", status=2)
     assert "--cache" in run("--cache", "i4", status=2)
