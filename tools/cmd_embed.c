@@ -7,6 +7,7 @@
 #include "progress.h"
 #include "report.h"
 #include "sentences.h"
+#include "similar.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -270,42 +271,6 @@ static bool write_outputs(const file_row files[FILES], output_set *set)
 
 /* ---- Lines that are alike ------------------------------------------------------------------ */
 
-typedef struct ranked {
-    size_t line; /* from 0 on */
-    double cosine;
-} ranked;
-
-/* The most alike first; of equal ones the upper line. */
-static int compare_ranks(const void *a, const void *b)
-{
-    const ranked *x = a, *y = b;
-    if (x->cosine != y->cosine) {
-        return x->cosine > y->cosine ? -1 : 1;
-    }
-    return x->line < y->line ? -1 : 1;
-}
-
-static double cosine(const array *sentences, size_t a, size_t b)
-{
-    const size_t columns = (size_t)sentences->shape[1];
-    const float *x = (const float *)sentences->data + a * columns;
-    const float *y = (const float *)sentences->data + b * columns;
-    double sum = 0;
-    for (size_t c = 0; c < columns; c++) {
-        sum += (double)x[c] * y[c];
-    }
-    return sum;
-}
-
-static void rank_lines(const inputs *in, const results *out, size_t text, ranked *to)
-{
-    const size_t lines = in->texts.count - in->asked;
-    for (size_t i = 0; i < lines; i++) {
-        to[i] = (ranked){i, cosine(&out->sentences, text, in->asked + i)};
-    }
-    qsort(to, lines, sizeof *to, compare_ranks);
-}
-
 static void print_text(text_span text)
 {
     fwrite(text.bytes, 1, text.length, stdout);
@@ -321,7 +286,7 @@ static void print_ranks(const inputs *in, size_t text, const ranked *ranks, size
     }
     for (size_t i = 0; i < count; i++) {
         printf("%s%7.4f  ", several ? "  " : "", ranks[i].cosine);
-        print_text(in->texts.items[in->asked + ranks[i].line]);
+        print_text(in->texts.items[in->asked + ranks[i].row]);
     }
 }
 
@@ -332,7 +297,7 @@ static void add_ranks(cJSON *told, const ranked *ranks, size_t count)
     for (size_t i = 0; i < count; i++) {
         cJSON *one = cJSON_CreateObject();
         cJSON_AddItemToArray(list, one);
-        cJSON_AddNumberToObject(one, "line", (double)(ranks[i].line + 1));
+        cJSON_AddNumberToObject(one, "line", (double)(ranks[i].row + 1));
         cJSON_AddNumberToObject(one, "cosine", ranks[i].cosine);
     }
 }
@@ -349,7 +314,7 @@ static bool tell_similar(const embed_options *options, const inputs *in, const r
         return false;
     }
     for (size_t text = 0; text < in->asked; text++) {
-        rank_lines(in, out, text, ranks);
+        rank_rows(&out->sentences, text, in->asked, ranks);
         if (told) {
             add_ranks(told, ranks, count);
         } else {

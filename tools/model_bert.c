@@ -8,20 +8,13 @@
  * too: a query of zeros weighs all rows of its text alike. The division is RMSNorm with a weight of
  * 1 / sqrt(columns). */
 #include "model_bert.h"
-#include "io_safetensors.h"
-#include "load.h"
+#include "checkpoint.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 /* Tokens at once: enough to keep every core busy, and for CPUs few enough to stay in the caches. */
 enum { ROOM_CPU = 1024, ROOM_OTHER = 8192 };
-
-enum { BUFFERS = 24 };
-typedef struct buffers {
-    cl_mem items[BUFFERS];
-    int count;
-} buffers;
 
 struct bert {
     const session *session;
@@ -40,118 +33,6 @@ const bert_config *bert_facts(const bert *b) { return &b->config; }
 const char *bert_kernel(const bert *b) { return clattn_op_kernel(b->layers[0]); }
 int32_t bert_room(const bert *b) { return b->room; }
 
-/* ---- Buffers ---------------------------------------------------------------------------- */
-
-static void release(buffers *b)
-{
-    for (int i = 0; i < b->count; i++) {
-        clReleaseMemObject(b->items[i]);
-    }
-    b->count = 0;
-}
-
-static cl_mem make(const session *s, buffers *owner, size_t bytes, const void *data)
-{
-    cl_mem mem = session_buffer(s, bytes, data, "the model");
-    if (mem) {
-        owner->items[owner->count++] = mem;
-    }
-    return mem;
-}
-
-/* ---- Weights ---------------------------------------------------------------------------- */
-
-/* A tensor of the checkpoint. */
-typedef struct weight {
-    const char *name; /* behind the prefix */
-    clattn_tensor *to;
-    int64_t rows, columns; /* rows 0: a vector */
-    int part, parts;       /* of to, several tensors one after the other; 0 = alone */
-} weight;
-
-typedef struct checkpoint {
-    const session *session;
-    const char *directory;
-    FILE *file;
-    uint64_t bytes;
-} checkpoint;
-
-static bool read_weight(const checkpoint *c, const char *name, const weight *w, array *out,
-                        reason *why)
-{
-    array stored = {0};
-    reason inner;
-    char is[SHAPE_TEXT_BYTES], must[SHAPE_TEXT_BYTES];
-    const int64_t matrix[2] = {w->rows, w->columns};
-    const int rank = w->rows ? 2 : 1;
-    const int64_t *shape = w->rows ? matrix : &matrix[1];
-    rewind(c->file);
-    if (!safetensors_read(c->file, c->bytes, name, &stored, &inner)) {
-        array_free(&stored);
-        return refuse(why, "%s: %.400s", name, inner.text);
-    }
-    bool done = stored.rank == rank;
-    for (int i = 0; done && i < rank; i++) {
-        done = stored.shape[i] == shape[i];
-    }
-    done = done ? array_convert(&stored, ARRAY_F32, out, why)
-                : refuse(why, "%s: its shape is %s, must be %s", name,
-                         shape_text(stored.rank, stored.shape, is), shape_text(rank, shape, must));
-    array_free(&stored);
-    return done;
-}
-
-/* Made by the first of its parts. */
-static bool make_tensor(const checkpoint *c, const weight *w, buffers *owner)
-{
-    const int64_t parts = w->parts ? w->parts : 1;
-    const int64_t rows = w->rows ? w->rows * parts : 1;
-    const int64_t columns = w->rows ? w->columns : w->columns * parts;
-    if (w->part == 0) {
-        cl_mem mem = make(c->session, owner, (size_t)(rows * columns) * sizeof(float), NULL);
-        *w->to = (clattn_tensor){.mem = mem, .size = {1, rows, 1, columns}};
-    }
-    return w->to->mem;
-}
-
-static bool fill(const checkpoint *c, const weight *w, const array *values)
-{
-    const size_t bytes = (size_t)array_count(values) * sizeof(float);
-    const cl_int code =
-        clEnqueueWriteBuffer(c->session->queue, w->to->mem, CL_TRUE, (size_t)w->part * bytes, bytes,
-                             values->data, 0, NULL, NULL);
-    if (code != CL_SUCCESS) {
-        fail("clEnqueueWriteBuffer gave OpenCL error %d", code);
-    }
-    return code == CL_SUCCESS;
-}
-
-static bool load(const checkpoint *c, const char *prefix, const weight *w, buffers *owner)
-{
-    char name[128];
-    reason why;
-    array values = {0};
-    snprintf(name, sizeof name, "%s%s", prefix, w->name);
-    if (!read_weight(c, name, w, &values, &why)) {
-        fail("--model %s: model.safetensors: %s", c->directory, why.text);
-        return false;
-    }
-    const bool done = make_tensor(c, w, owner) && fill(c, w, &values);
-    array_free(&values);
-    return done;
-}
-
-static bool load_all(const checkpoint *c, const char *prefix, const weight *weights, size_t count,
-                     buffers *owner)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!load(c, prefix, &weights[i], owner)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- The ops ----------------------------------------------------------------------------- */
 
 static bool created(clattn_status status)
@@ -166,7 +47,7 @@ static bool open_embeddings(bert *b, const checkpoint *c)
 {
     const bert_config *f = &b->config;
     const int64_t columns = f->columns;
-    const weight weights[] = {
+    const checkpoint_row weights[] = {
         {"word_embeddings.weight", &b->words, f->vocabulary, columns},
         {"position_embeddings.weight", &b->positions, f->positions, columns},
         {"token_type_embeddings.weight", &b->types, f->types, columns},
@@ -176,7 +57,7 @@ static bool open_embeddings(bert *b, const checkpoint *c)
     const clattn_embed_desc embed = {.type = CLATTN_F32};
     const clattn_norm_desc norm = {
         .kind = CLATTN_LAYER_NORM, .weight = true, .bias = true, .epsilon = f->epsilon};
-    return load_all(c, "embeddings.", weights, sizeof weights / sizeof *weights, &b->kept) &&
+    return checkpoint_load(c, "embeddings.", weights, sizeof weights / sizeof *weights, &b->kept) &&
            created(clattn_embed_create(c->session->context, &embed, &b->embed)) &&
            created(clattn_norm_create(c->session->context, &norm, &b->norm));
 }
@@ -200,7 +81,7 @@ static bool open_layer(bert *b, const checkpoint *c, int32_t number)
                            .epsilon = f->epsilon,
                            .activation = f->activation};
     clattn_attention_weights *a = &d.self_attention;
-    const weight weights[] = {
+    const checkpoint_row weights[] = {
         {"attention.self.query.weight", &a->qkv.weight, columns, columns, 0, 3},
         {"attention.self.query.bias", &a->qkv.bias, 0, columns, 0, 3},
         {"attention.self.key.weight", &a->qkv.weight, columns, columns, 1, 3},
@@ -219,9 +100,10 @@ static bool open_layer(bert *b, const checkpoint *c, int32_t number)
         {"output.LayerNorm.bias", &d.ffn.norm.bias, 0, columns},
     };
     snprintf(prefix, sizeof prefix, "encoder.layer.%d.", (int)number);
-    const bool done = load_all(c, prefix, weights, sizeof weights / sizeof *weights, &packed) &&
-                      created(clattn_layer_create(c->session->context, &d, &b->layers[number]));
-    release(&packed);
+    const bool done =
+        checkpoint_load(c, prefix, weights, sizeof weights / sizeof *weights, &packed) &&
+        created(clattn_layer_create(c->session->context, &d, &b->layers[number]));
+    buffers_release(&packed);
     return done;
 }
 
@@ -238,7 +120,7 @@ static bool open_sentence(bert *b)
     for (int32_t i = 0; i < f->columns; i++) {
         weight[i] = (float)(1 / sqrt(f->columns));
     }
-    cl_mem mem = make(b->session, &b->kept, (size_t)f->columns * sizeof *weight, weight);
+    cl_mem mem = buffers_make(b->session, &b->kept, (size_t)f->columns * sizeof *weight, weight);
     free(weight);
     b->unit_weight = (clattn_tensor){.mem = mem, .size = {1, 1, 1, f->columns}};
     return mem && created(clattn_attention_create(b->session->context, &mean, &b->mean)) &&
@@ -300,7 +182,7 @@ static bool open_buffers(bert *b)
         {&b->scratch, clattn_layer_scratch(b->layers[0], &args), NULL},
     };
     for (size_t i = 0; i < sizeof rows_wanted / sizeof *rows_wanted; i++) {
-        *rows_wanted[i].to = make(s, &b->kept, rows_wanted[i].bytes, rows_wanted[i].data);
+        *rows_wanted[i].to = buffers_make(s, &b->kept, rows_wanted[i].bytes, rows_wanted[i].data);
         if (!*rows_wanted[i].to) {
             return false;
         }
@@ -407,18 +289,6 @@ bool bert_encode(bert *b, const bert_batch *batch, float *sentences, float *toke
 
 /* ---- All of it ---------------------------------------------------------------------------- */
 
-static bool open_file(const char *directory, checkpoint *c)
-{
-    char path[4096];
-    reason why;
-    snprintf(path, sizeof path, "%s/model.safetensors", directory);
-    c->file = file_open(path, &c->bytes, &why);
-    if (!c->file) {
-        fail("--model %s: model.safetensors: %s", directory, why.text);
-    }
-    return c->file;
-}
-
 static bool open_model(bert *b, const checkpoint *c)
 {
     if (!open_embeddings(b, c)) {
@@ -435,14 +305,14 @@ static bool open_model(bert *b, const checkpoint *c)
 bool bert_open(const session *session, const char *directory, bert **out)
 {
     reason why;
-    checkpoint c = {.session = session, .directory = directory};
+    checkpoint c;
     bert_config config;
     *out = NULL;
     if (!bert_config_read(directory, &config, &why)) {
         fail("--model %s: %s", directory, why.text);
         return false;
     }
-    if (!open_file(directory, &c)) {
+    if (!checkpoint_open(session, directory, &c)) {
         return false;
     }
     bert *b = calloc(1, sizeof *b);
@@ -451,7 +321,7 @@ bool bert_open(const session *session, const char *directory, bert **out)
         fail("out of memory");
         free(layers);
         free(b);
-        fclose(c.file);
+        checkpoint_close(&c);
         return false;
     }
     const int32_t room = session->facts->type == CL_DEVICE_TYPE_CPU ? ROOM_CPU : ROOM_OTHER;
@@ -460,7 +330,7 @@ bool bert_open(const session *session, const char *directory, bert **out)
                 .room = room > config.positions ? room : config.positions,
                 .layers = layers};
     const bool done = open_model(b, &c);
-    fclose(c.file);
+    checkpoint_close(&c);
     if (!done) {
         bert_close(b);
         return false;
@@ -481,7 +351,7 @@ void bert_close(bert *b)
     for (int32_t i = 0; i < b->config.layers; i++) {
         clattn_op_destroy(b->layers[i]);
     }
-    release(&b->kept);
+    buffers_release(&b->kept);
     free(b->layers);
     free(b->place);
     free(b);
