@@ -1,0 +1,53 @@
+/* The K experts of each token, best first, and their weights: one work-item per token.
+ *
+ * Experts are chosen by their logits; of equal ones the lower number first, NaN before all.  A
+ * score is exp(logit - max) or 1 / (1 + exp(-logit)); weights are scores divided by the sum of the
+ * chosen ones (RENORMALISE), of all (softmax) or by 1 (SIGMOID).
+ *
+ * Launch: global {tokens rounded up, 1, 1}; any local size.
+ * Memory: K longs per work-item.
+ * Params: K, SIGMOID, RENORMALISE. */
+#include "base.h"
+#include "block/arguments.h"
+#include "block/heap.h"
+
+static inline float score_of(const float logit, const float max)
+{
+    return SIGMOID ? 1.0f / (1.0f + exp(-logit)) : exp(logit - max);
+}
+
+__kernel void moe_route(IN(logits), OUT(choice), OUT(weights), const int tokens, const int experts)
+{
+    const int t = get_global_id(0);
+    if (t >= tokens) {
+        return;
+    }
+    __global const float *row = (__global const float *)logits + place(logits_at, 0, t, 0);
+    __global int *chosen = (__global int *)choice + choice_at.x + (long)t * K;
+    __global float *weight = (__global float *)weights + weights_at.x + (long)t * K;
+    long heap[K];
+    for (int n = 0; n < K; n++) {
+        heap[n] = LONG_MIN;
+    }
+    for (int e = 0; e < experts; e++) {
+        const long entry = entry_of(row[e], e);
+        if (entry > heap[0]) {
+            heap_replace(heap, K, entry);
+        }
+    }
+    heap_sort(heap);
+    const float max = row[column_of(heap[0])];
+    float sum = 0.0f;
+    for (int n = 0; RENORMALISE && n < K; n++) {
+        sum += score_of(row[column_of(heap[n])], max);
+    }
+    for (int e = 0; !RENORMALISE && !SIGMOID && e < experts; e++) {
+        sum += score_of(row[e], max);
+    }
+    for (int n = 0; n < K; n++) {
+        const int e = column_of(heap[n]);
+        const float score = score_of(row[e], max);
+        chosen[n] = e;
+        weight[n] = !RENORMALISE && SIGMOID ? score : sum == 0.0f ? 0.0f : score / sum;
+    }
+}
