@@ -5,11 +5,11 @@
  * chosen ones (RENORMALISE), of all (softmax) or by 1 (SIGMOID).
  *
  * Launch: global {tokens rounded up, 1, 1}; any local size.
- * Memory: K longs per work-item.
+ * Memory: K longs per work-item, in descending order; a better entry pushes others down.
  * Params: K, SIGMOID, RENORMALISE. */
 #include "base.h"
 #include "block/arguments.h"
-#include "block/heap.h"
+#include "block/entry.h"
 
 static inline float score_of(const float logit, const float max)
 {
@@ -25,27 +25,28 @@ __kernel void moe_route(IN(logits), OUT(choice), OUT(weights), const int tokens,
     __global const float *row = (__global const float *)logits + place(logits_at, 0, t, 0);
     __global int *chosen = (__global int *)choice + choice_at.x + (long)t * K;
     __global float *weight = (__global float *)weights + weights_at.x + (long)t * K;
-    long heap[K];
+    long best[K];
     for (int n = 0; n < K; n++) {
-        heap[n] = LONG_MIN;
+        best[n] = LONG_MIN;
     }
     for (int e = 0; e < experts; e++) {
-        const long entry = entry_of(row[e], e);
-        if (entry > heap[0]) {
-            heap_replace(heap, K, entry);
+        long entry = entry_of(row[e], e);
+        for (int n = 0; n < K; n++) {
+            const long other = best[n];
+            best[n] = max(other, entry);
+            entry = min(other, entry);
         }
     }
-    heap_sort(heap);
-    const float max = row[column_of(heap[0])];
+    const float max = row[column_of(best[0])];
     float sum = 0.0f;
     for (int n = 0; RENORMALISE && n < K; n++) {
-        sum += score_of(row[column_of(heap[n])], max);
+        sum += score_of(row[column_of(best[n])], max);
     }
     for (int e = 0; !RENORMALISE && !SIGMOID && e < experts; e++) {
         sum += score_of(row[e], max);
     }
     for (int n = 0; n < K; n++) {
-        const int e = column_of(heap[n]);
+        const int e = column_of(best[n]);
         const float score = score_of(row[e], max);
         chosen[n] = e;
         weight[n] = !RENORMALISE && SIGMOID ? score : sum == 0.0f ? 0.0f : score / sum;
