@@ -39,16 +39,20 @@ __kernel void moe_route(IN(logits), OUT(choice), OUT(weights), const int tokens,
     }
     const float max = row[column_of(best[0])];
     float sum = 0.0f;
-    for (int n = 0; RENORMALISE && n < K; n++) {
-        sum += score_of(row[column_of(best[n])], max);
-    }
-    for (int e = 0; !RENORMALISE && !SIGMOID && e < experts; e++) {
-        sum += score_of(row[e], max);
+    if (RENORMALISE) {
+        for (int n = 0; n < K; n++) {
+            sum += score_of(row[column_of(best[n])], max);
+        }
+    } else if (SIGMOID) {
+        sum = 1.0f;
+    } else {
+        for (int e = 0; e < experts; e++) {
+            sum += score_of(row[e], max);
+        }
     }
     for (int n = 0; n < K; n++) {
         const int e = column_of(best[n]);
-        const float score = score_of(row[e], max);
         chosen[n] = e;
-        weight[n] = !RENORMALISE && SIGMOID ? score : sum == 0.0f ? 0.0f : score / sum;
+        weight[n] = sum == 0.0f ? 0.0f : score_of(row[e], max) / sum;
     }
 }
