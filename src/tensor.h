@@ -25,6 +25,8 @@ struct clattn__want {
 
 enum {
     CLATTN__FLOATS = 1u << CLATTN_F32 | 1u << CLATTN_F16 | 1u << CLATTN_BF16,
+    CLATTN__BLOCKS = 1u << CLATTN_Q8_0 | 1u << CLATTN_Q4_0 | 1u << CLATTN_Q4_1 | 1u << CLATTN_Q4_K |
+                     1u << CLATTN_Q6_K,
     CLATTN__BATCH = 1,
     CLATTN__ROW = 2,
     CLATTN__HEAD = 4

@@ -8,11 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct clattn__family *const clattn__families[] = {
-    &clattn__attention_family, &clattn__project_family,    &clattn__norm_family,
-    &clattn__rope_family,      &clattn__activation_family, &clattn__embed_family,
-    &clattn__softmax_family,   &clattn__topk_family,       &clattn__append_family,
-    &clattn__merge_family,     &clattn__additive_family,   NULL};
+const struct clattn__family *const clattn__families[] = {&clattn__attention_family,
+                                                         &clattn__project_family,
+                                                         &clattn__norm_family,
+                                                         &clattn__rope_family,
+                                                         &clattn__activation_family,
+                                                         &clattn__embed_family,
+                                                         &clattn__softmax_family,
+                                                         &clattn__topk_family,
+                                                         &clattn__append_family,
+                                                         &clattn__merge_family,
+                                                         &clattn__additive_family,
+                                                         &clattn__moe_family,
+                                                         NULL};
 
 bool clattn__names_variant(const char *text, const struct clattn__variant *variant)
 {

@@ -56,6 +56,7 @@ struct clattn__family {
 
 extern const struct clattn__family clattn__attention_family;
 extern const struct clattn__family clattn__project_family;
+extern const struct clattn__family clattn__moe_family;
 extern const struct clattn__family clattn__norm_family;
 extern const struct clattn__family clattn__rope_family;
 extern const struct clattn__family clattn__activation_family;

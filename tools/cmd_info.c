@@ -36,6 +36,8 @@ static const question questions[] = {
     {"attention, f16, head size 64, causal",
      "attention --heads 8 --head-dim 64 --type f16 --causal"},
     {"project, f32, 512 to 512", "project --in 512 --out 512"},
+    {"ffn, f32, SwiGLU, 512 to 1408", "ffn --in 512 --hidden 1408 --activation swiglu"},
+    {"moe, f32, SwiGLU, 2 of 8", "moe --experts 8 --k 2 --activation swiglu"},
     {"norm, f32, RMS", "norm --rms --weight"},
     {"rope, f32, head size 128", "rope --head-dim 128"},
     {"activation, f32, SwiGLU", "activation --kind swiglu"},

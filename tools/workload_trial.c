@@ -55,11 +55,6 @@ static bool describe(workload *w, reason *why)
     return true;
 }
 
-static clattn_status create(workload *w, clattn_context *context, const char *kernel)
-{
-    return kind_of(w)->create(&w->args.trial, context, kernel, &w->op);
-}
-
 static void bind(workload *w)
 {
     struct trial *t = &w->args.trial;
@@ -68,6 +63,12 @@ static void bind(workload *w)
         t->o[i].view = w->operands[over ? over - 1 : i].view;
     }
     t->scratch = w->scratch;
+}
+
+static clattn_status create(workload *w, clattn_context *context, const char *kernel)
+{
+    bind(w); /* a descriptor may have weights */
+    return kind_of(w)->create(&w->args.trial, context, kernel, &w->op);
 }
 
 static size_t scratch(const workload *w)

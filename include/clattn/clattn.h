@@ -22,6 +22,7 @@
 #include <clattn/classic.h>
 #include <clattn/context.h>
 #include <clattn/layer.h>
+#include <clattn/moe.h>
 #include <clattn/tune.h>
 
 #endif /* CLATTN_H */

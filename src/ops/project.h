@@ -54,6 +54,27 @@ const struct project_way *clattn__project_way(const struct clattn__variant *vari
 /* Copies constant weights into the op: packed, or as they lie. */
 clattn_status clattn__project_keep(struct project_op *op, const struct clattn__view *weight);
 
+/* ---- For kernels that multiply panels: gemm/panel_wide.h ----------------------- */
+
+/* Of a variant whose first params are WIDTH, VECTORS, TILE, CHUNK, BLOCK. */
+bool clattn__panels_fit(const clattn_device_facts *facts, const void *desc, const int *params,
+                        char reason[CLATTN__REASON_BYTES]);
+void clattn__panels_adapt(const clattn_device_facts *facts, const void *desc, int *params);
+
+/* Weights {batch, out_dim, 1, in_dim} that are to be packed; gated: twice as many rows. */
+struct clattn__panels {
+    const int *params; /* of the variant */
+    int64_t batch, out_dim, in_dim;
+    bool gated;
+};
+
+/* Whole panels of every column. */
+struct clattn__view clattn__panels_view(const struct clattn__panels *panels, cl_mem mem);
+clattn_status clattn__panels_build(clattn_context *context, const int *params, cl_kernel *pack);
+clattn_status clattn__panels_pack(const struct clattn__panels *panels, cl_kernel pack,
+                                  cl_command_queue queue, const struct clattn__view *weight,
+                                  const struct clattn__view *packed);
+
 /* The tensor with each row's heads joined: {batch, rows, 1, heads * columns}.
  * False if the heads of a row do not lie side by side. */
 bool clattn__join_heads(const clattn_tensor *tensor, clattn_tensor *joined);

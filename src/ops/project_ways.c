@@ -12,19 +12,25 @@
 /* Every geometry gets the extent {rows, out_dim, batch}. */
 enum { WIDTH, VECTORS, TILE, CHUNK, BLOCK }; /* places in gemm/wide's params */
 
+void clattn__panels_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+{
+    (void)desc;
+    params[WIDTH] = facts->vector_width;
+    params[TILE] = facts->vector_width == 8 ? 4 : 8;
+}
+
 static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
     const clattn_project_desc *d = desc;
-    params[WIDTH] = facts->vector_width;
-    params[TILE] = facts->vector_width == 8 ? 4 : 8;
+    clattn__panels_adapt(facts, desc, params);
     if (d->weight_type != CLATTN_F32 && facts->compute_units <= 8) {
         params[BLOCK] = 512; /* weights are widened for each block anew, and few cores are busy
                                 anyway */
     }
 }
 
-static bool wide_fits(const clattn_device_facts *facts, const void *desc, const int *params,
-                      char reason[CLATTN__REASON_BYTES])
+bool clattn__panels_fit(const clattn_device_facts *facts, const void *desc, const int *params,
+                        char reason[CLATTN__REASON_BYTES])
 {
     if (!clattn__fits_wide(facts, desc, params, reason)) {
         return false;
@@ -92,7 +98,7 @@ static bool clblast_fits(const clattn_device_facts *facts, const void *desc, con
 
 const struct clattn__variant clattn__project_registry[] = {
     {.name = "gemm/wide",
-     .fits = wide_fits,
+     .fits = clattn__panels_fit,
      .params = {{"WIDTH", 16},
                 {"VECTORS", 3, {1, 2, 3, 4}},
                 {"TILE", 8, {2, 4, 6, 8, 12}},
@@ -175,66 +181,76 @@ static clattn_status run_product(const struct project_op *op, const struct clatt
 
 /* ---- Packed weights ------------------------------------------------------------ */
 
-static struct clattn__binding bind_pack(cl_kernel kernel, const clattn_project_desc *d,
+static struct clattn__binding bind_pack(cl_kernel kernel, int64_t out_dim, int64_t in_dim,
                                         const struct clattn__view *weight,
                                         const struct clattn__view *packed)
 {
     struct clattn__binding binding = {.kernel = kernel};
     clattn__bind_view(&binding, weight);
     clattn__bind_view(&binding, packed);
-    clattn__bind_int(&binding, d->out_dim);
-    clattn__bind_int(&binding, d->in_dim);
+    clattn__bind_int(&binding, out_dim);
+    clattn__bind_int(&binding, in_dim);
     return binding;
+}
+
+clattn_status clattn__panels_build(clattn_context *context, const int *params, cl_kernel *kernel)
+{
+    const struct clattn__view nothing = {0};
+    const size_t single[3] = {1, 1, 1};
+    struct clattn__options options = clattn__options_begin();
+    clattn__option(&options, "WIDTH", params[WIDTH]);
+    clattn__option(&options, "VECTORS", params[VECTORS]);
+    TRY(clattn__build_kernel(context, "gemm/pack_wide", &options, kernel));
+    const struct clattn__binding binding = bind_pack(*kernel, 0, 0, &nothing, &nothing);
+    return clattn__first_launch(context, &binding, single);
+}
+
+static int64_t panels_of(const struct clattn__panels *p)
+{
+    return (p->gated ? 2 : 1) *
+           clattn__divide_up(p->out_dim, p->params[WIDTH] * p->params[VECTORS]);
+}
+
+struct clattn__view clattn__panels_view(const struct clattn__panels *p, cl_mem mem)
+{
+    const int64_t panel = (int64_t)p->params[WIDTH] * p->params[VECTORS];
+    const int64_t size[4] = {p->batch, panels_of(p), p->in_dim, panel};
+    return clattn__dense_view(mem, 0, size, CLATTN_F32);
+}
+
+clattn_status clattn__panels_pack(const struct clattn__panels *p, cl_kernel kernel,
+                                  cl_command_queue queue, const struct clattn__view *weight,
+                                  const struct clattn__view *packed)
+{
+    enum { COLUMNS = 256 }; /* as in kernels/gemm/pack_wide.cl */
+    const size_t global[3] = {(size_t)panels_of(p), (size_t)clattn__divide_up(p->in_dim, COLUMNS),
+                              (size_t)p->batch};
+    const size_t local[3] = {1, 1, 1};
+    const struct clattn__binding binding = bind_pack(kernel, p->out_dim, p->in_dim, weight, packed);
+    return clattn__launch(&binding, queue, global, local);
 }
 
 static clattn_status build_packed(struct project_op *op, const struct clattn__variant *variant,
                                   const int *params, cl_kernel *kernel)
 {
-    const clattn_project_desc none = {0};
-    const struct clattn__view nothing = {0};
-    const size_t single[3] = {1, 1, 1};
-    struct clattn__options options = clattn__options_begin();
     TRY(build_product(op, variant, params, kernel));
-    if (op->desc.weight_type != CLATTN_F32) {
-        return CLATTN_OK; /* read as they lie */
-    }
-    clattn__option(&options, "WIDTH", params[WIDTH]);
-    clattn__option(&options, "VECTORS", params[VECTORS]);
-    TRY(clattn__build_kernel(op->base.context, "gemm/pack_wide", &options, &op->pack));
-    const struct clattn__binding binding = bind_pack(op->pack, &none, &nothing, &nothing);
-    return clattn__first_launch(op->base.context, &binding, single);
+    return op->desc.weight_type == CLATTN_F32
+               ? clattn__panels_build(op->base.context, params, &op->pack)
+               : CLATTN_OK; /* read as they lie */
 }
 
-static int64_t panels_of(const clattn_project_desc *d, const int *params)
+static struct clattn__panels panels_in(const struct project_op *op, const int *params)
 {
-    return (d->gated ? 2 : 1) * clattn__divide_up(d->out_dim, params[WIDTH] * params[VECTORS]);
-}
-
-/* Whole panels of every column. */
-static struct clattn__view packed_view(const struct project_op *op, const int *params, cl_mem mem)
-{
-    const int64_t panel = (int64_t)params[WIDTH] * params[VECTORS];
-    const int64_t size[4] = {1, panels_of(&op->desc, params), op->desc.in_dim, panel};
-    return clattn__dense_view(mem, 0, size, CLATTN_F32);
-}
-
-static clattn_status pack(const struct project_op *op, const int *params, cl_command_queue queue,
-                          const struct clattn__view *weight, const struct clattn__view *packed)
-{
-    enum { COLUMNS = 256 }; /* as in kernels/gemm/pack_wide.cl */
-    const size_t global[3] = {(size_t)panels_of(&op->desc, params),
-                              (size_t)clattn__divide_up(op->desc.in_dim, COLUMNS), 1};
-    const size_t local[3] = {1, 1, 1};
-    const struct clattn__binding binding = bind_pack(op->pack, &op->desc, weight, packed);
-    return clattn__launch(&binding, queue, global, local);
+    return (struct clattn__panels){params, 1, op->desc.out_dim, op->desc.in_dim, op->desc.gated};
 }
 
 static size_t packed_scratch(const struct project_op *op, int64_t rows)
 {
+    const struct clattn__panels panels = panels_in(op, op->base.params);
     (void)rows;
     return op->weight.mem || !op->pack
                ? 0
-               : (size_t)packed_view(op, op->base.params, NULL).extent * sizeof(float);
+               : (size_t)clattn__panels_view(&panels, NULL).extent * sizeof(float);
 }
 
 static clattn_status run_packed(const struct project_op *op, const struct clattn__variant *variant,
@@ -243,8 +259,9 @@ static clattn_status run_packed(const struct project_op *op, const struct clattn
 {
     struct project_problem packed = *p;
     if (!op->weight.mem && op->pack) {
-        packed.weight = packed_view(op, params, scratch);
-        TRY(pack(op, params, queue, &p->weight, &packed.weight));
+        const struct clattn__panels panels = panels_in(op, params);
+        packed.weight = clattn__panels_view(&panels, scratch);
+        TRY(clattn__panels_pack(&panels, op->pack, queue, &p->weight, &packed.weight));
     }
     return run_product(op, variant, params, kernel, queue, &packed, NULL);
 }
@@ -257,13 +274,14 @@ clattn_status clattn__project_keep(struct project_op *op, const struct clattn__v
         return CLATTN_OK;
     }
     cl_int code;
-    const struct clattn__view packed = packed_view(op, op->base.params, NULL);
+    const struct clattn__panels panels = panels_in(op, op->base.params);
+    const struct clattn__view packed = clattn__panels_view(&panels, NULL);
     cl_mem mem = clCreateBuffer(op->base.context->cl, CL_MEM_READ_WRITE,
                                 (size_t)packed.extent * sizeof(float), NULL, &code);
     TRY(clattn__opencl(code, "clCreateBuffer"));
     op->weight = packed;
     op->weight.mem = mem;
-    TRY(pack(op, op->base.params, op->base.context->queue, weight, &op->weight));
+    TRY(clattn__panels_pack(&panels, op->pack, op->base.context->queue, weight, &op->weight));
     return CL(clFinish, op->base.context->queue);
 }
 

@@ -60,6 +60,13 @@ struct ffn_case {
     bool residual;
 };
 
+struct moe_case {
+    struct ffn_case ffn; /* first: what both have is read as ffn's */
+    int32_t experts, k;
+    bool sigmoid, renormalise, ties; /* ties: all logits are equal */
+    int32_t favour;                  /* so many experts, the last, are before all others */
+};
+
 struct append_case {
     bool rope, interleaved, positions;
     bool queries; /* are turned, too */

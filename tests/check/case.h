@@ -49,6 +49,7 @@ struct test_case {
         struct cache_case cache;
         struct project_case project;
         struct ffn_case ffn;
+        struct moe_case moe;
         struct classic_case classic;
     } own;
     uint64_t seed;

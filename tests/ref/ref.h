@@ -80,6 +80,19 @@ struct ref_ffn {
 /* y = down(act(gate(x)) * up(x)), or down(act(up(x))). */
 void ref_ffn(int64_t rows, const struct ref_ffn *f, const double *x, double *y);
 
+struct ref_moe {
+    int64_t experts, k;
+    bool sigmoid, renormalise;
+    const double *router, *router_bias; /* [experts][model_dim]; [experts] or NULL */
+    const struct ref_ffn *expert;       /* [experts] */
+};
+
+/* Each token through the k experts of its largest logits, added up by weight. */
+void ref_moe(int64_t tokens, const struct ref_moe *m, const double *x, double *y);
+
+/* logits [tokens][experts] */
+void ref_moe_logits(int64_t tokens, const struct ref_moe *m, const double *x, double *logits);
+
 /* ---- Rotary position embedding ---------------------------------------------------- */
 
 enum ref_rope_scaling { REF_UNSCALED, REF_LINEAR, REF_NTK, REF_YARN, REF_LLAMA3 };
