@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 enum { USUAL_COUNT = 256 }; /* tokens of an answer whose length is not said */
 
@@ -202,10 +205,20 @@ static bool make_room(generation *g)
     return true;
 }
 
+/* On a processor's device weights are memory of this program.  They come and go until they are
+ * packed; left to itself, glibc keeps what was freed. */
+static void free_at_once(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 17);
+#endif
+}
+
 static bool load_model(generation *g)
 {
     reason why;
     cl_device_id device;
+    free_at_once();
     if (!session_find(&g->options->common, &device) ||
         !session_open(&g->session, &g->options->common, device, NULL)) {
         return false;

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -170,7 +171,8 @@ def main():
     clattn.turns = []
     chat, _, _ = clattn.run("tokenize", "--chat", "Why is the sky blue?")
     llama = LlamaCpp(model, clattn.ids, chat["texts"][0]["ids"])
-    for _ in range(options.rounds):
+    for number in range(options.rounds):
+        print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
         clattn.turn()
         llama.turn(clattn.new)
     ours, theirs = summary(clattn.turns), summary(llama.turns)
