@@ -6,9 +6,9 @@
  *   totals   how many rows each expert has
  *
  * Row n of x belongs to row n in that order, or, with GATHER, x has the tokens, batches of
- * batch_rows.  count is the number of entries.
+ * batch_rows.  count is the number of entries.  With GATED, y has what the sum is multiplied with.
  *
- * Params: K, GATHER. */
+ * Params: K, GATHER, GATED. */
 #define EXPERT_ARGUMENTS                                                                                            \
     IN(x), IN(weight), IN(bias), OUT(y), IN(entries), IN(choice), IN(totals), const int count, const int batch_rows, \
         const int experts, const int out_dim, const int in_dim

@@ -1,4 +1,4 @@
-/* y = act(x W^T + bias), W and bias being those of each row's expert, the plainest way: one
+/* y = act(x W^T + bias) [* y], W and bias being those of each row's expert, the plainest way: one
  * work-item per element of y.
  *
  * Launch: global {count, out_dim, 1}; any local size.  weight is [experts, out_dim, in_dim].
@@ -29,5 +29,6 @@ __kernel void moe_experts(EXPERT_ARGUMENTS)
     if (WITH_BIAS) {
         sum += load(TYPE, bias, place(bias_at, e, 0, 0) + o);
     }
-    store(OUT_TYPE, y, place(y_at, 0, n, 0) + o, activate(ACTIVATION, sum));
+    const long to = place(y_at, 0, n, 0) + o;
+    store(OUT_TYPE, y, to, activate(ACTIVATION, sum) * (GATED ? load(OUT_TYPE, y, to) : 1.0f));
 }

@@ -13,6 +13,19 @@
 #include "gemm/panel_wide.h"
 #include "moe/arguments.h"
 
+/* The first count of WIDTH values. */
+static inline vfloat load_first(const int type, __global const void *values, const long index, const int count)
+{
+    float lane[WIDTH];
+    if (count >= WIDTH) {
+        return load_wide(type, values, index);
+    }
+    for (int c = 0; c < WIDTH; c++) {
+        lane[c] = c < count ? load(type, values, index + c) : 0.0f;
+    }
+    return *(vfloat_at *)lane;
+}
+
 __kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_size(1, 1, 1)))
 void moe_experts_wide(EXPERT_ARGUMENTS)
 {
@@ -38,7 +51,9 @@ void moe_experts_wide(EXPERT_ARGUMENTS)
     for (int i = 0; i < rows; i++) {
         const long to = place(y_at, 0, first + tile * BLOCK + i, 0) + o;
         for (int n = 0; n * WIDTH < columns; n++) {
-            finish_wide(sum[i][n], sum[i][n], y, 0, y, to + n * WIDTH, columns - n * WIDTH);
+            const int left = columns - n * WIDTH;
+            const vfloat up = GATED ? load_first(OUT_TYPE, y, to + n * WIDTH, left) : (vfloat)(1.0f);
+            finish_wide(sum[i][n], up, y, 0, y, to + n * WIDTH, left);
         }
     }
 }

@@ -101,8 +101,7 @@ enum region {
     ENTRIES, /* by expert */
     PLACES,  /* of each entry among them */
     GIVEN,   /* [entries][model_dim]: what experts gave */
-    UP,      /* [entries][hidden_dim] */
-    GATE,
+    UP,      /* [entries][hidden_dim], then times the gate */
     REGIONS
 };
 
@@ -131,7 +130,6 @@ static struct plan make_plan(const struct moe_op *op, const clattn_moe_args *arg
         [PLACES] = {CLATTN_I32, 1, entries},
         [GIVEN] = {CLATTN_F32, entries, d->model_dim},
         [UP] = {d->type, entries, d->hidden_dim},
-        [GATE] = {d->type, d->gated ? entries : 0, d->hidden_dim},
     };
     for (int i = 0; i < REGIONS; i++) {
         const int64_t bytes = (int64_t)clattn_type_size(sizes[i].type);
@@ -265,11 +263,8 @@ static clattn_status run_parts(const struct run *r)
     TRY(clattn__linear_run(&op->router, r->queue, &r->args->x, NULL, &logits));
     TRY(route(r));
     TRY(multiply(r, MOE_UP, &r->x, UP));
-    if (op->gate) {
-        const clattn_activation_args gate = {
-            .x = r->plan.at[GATE], .up = r->plan.at[UP], .y = r->plan.at[UP]};
-        TRY(multiply(r, MOE_GATE, &r->x, GATE));
-        TRY(clattn_activation_run(op->gate, r->queue, &gate, NULL));
+    if (op->desc.gated) {
+        TRY(multiply(r, MOE_GATE, &r->x, UP)); /* times what is there */
     }
     TRY(multiply(r, MOE_DOWN, &r->view[UP], GIVEN));
     return combine(r);

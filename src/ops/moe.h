@@ -26,7 +26,6 @@ struct moe_op {
     clattn_moe_desc desc;
     struct clattn__linear router;
     struct moe_matrix matrix[MOE_MATRICES];
-    clattn_op *gate; /* act(gate) * up; NULL without a gate */
     cl_kernel kernel[MOE_KERNELS];
     size_t items; /* to a work-group, of the kernels around */
 };

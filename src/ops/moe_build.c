@@ -124,9 +124,9 @@ static clattn_status build_matrix(struct moe_op *op, int which)
     clattn__option(&options, "OUT_TYPE", down ? CLATTN_F32 : d->type);
     clattn__option(&options, "WITH_BIAS", bias.mem != NULL);
     clattn__option(&options, "ACTIVATION",
-                   which == MOE_UP && !d->gated ? d->activation : CLATTN_IDENTITY);
+                   which == (d->gated ? MOE_GATE : MOE_UP) ? d->activation : CLATTN_IDENTITY);
     clattn__option(&options, "WITH_RESIDUAL", false);
-    clattn__option(&options, "GATED", false);
+    clattn__option(&options, "GATED", which == MOE_GATE);
     clattn__option(&options, "K", d->k);
     clattn__option(&options, "GATHER", !down);
     clattn__options_of(&options, op->base.variant, op->base.params);
@@ -197,8 +197,6 @@ clattn_status clattn__moe_build(clattn_op *base, const void *desc)
     const clattn_moe_desc *d = &op->desc;
     const clattn_project_desc router = {
         .in_dim = d->model_dim, .out_dim = d->experts, .type = d->type, .out_type = CLATTN_F32};
-    const clattn_activation_desc gate = {
-        .kind = d->activation, .type = d->type, .out_type = d->type, .gated = true};
     if (d->router.weight.mem) {
         TRY(clattn__linear_create(base->context, "moe", "router", &router, &d->router,
                                   &op->router));
@@ -206,7 +204,6 @@ clattn_status clattn__moe_build(clattn_op *base, const void *desc)
     TRY(build_matrix(op, MOE_UP));
     if (d->gated) {
         TRY(build_matrix(op, MOE_GATE));
-        TRY(clattn_activation_create(base->context, &gate, &op->gate));
     }
     TRY(build_matrix(op, MOE_DOWN));
     TRY(build_kernels(op));
@@ -239,5 +236,4 @@ void clattn__moe_release(clattn_op *base)
             clReleaseKernel(op->kernel[i]);
         }
     }
-    clattn_op_destroy(op->gate);
 }
