@@ -8,7 +8,7 @@
  * and the sums of x serve all WIDTH outputs of a work-item.
  *
  * Launch: global {out_dim / WIDTH rounded up, 1, batch}, local {1, 1, 1}.
- * Memory: ROWS * WIDTH vectors and numbers, SPAN * SCALES more.
+ * Memory: ROWS * WIDTH vectors and numbers, twice where gated, SPAN * SCALES more.
  * Params: TYPE (of x and bias), WEIGHT_TYPE, OUT_TYPE, WITH_BIAS, WITH_RESIDUAL, GATED, ACTIVATION,
  *         WIDTH, ROWS (side by side; fewer are computed one by one). */
 #include "base.h"
@@ -100,21 +100,22 @@ INLINE void add_span(const int rows, __global const void *x, const long at[ROWS]
     }
 }
 
-/* total[r] = row i + r of x W^T + bias, for count outputs from o on. */
-INLINE void multiply_rows(vfloat total[ROWS], const int rows, __global const void *x, const long4 x_at,
-                          __global const void *weight, const long4 weight_at, __global const void *bias,
-                          const long4 bias_at, const int b, const int i, const int o, const int count,
-                          const int in_dim)
+/* Rows i to i + rows of y. */
+INLINE void multiply_rows(const int rows, __global const void *x, const long4 x_at, __global const void *weight,
+                          const long4 weight_at, __global const void *bias, const long4 bias_at,
+                          __global const void *residual, const long4 residual_at, __global void *y,
+                          const long4 y_at, const int i, const int out_dim, const int in_dim)
 {
-    bytes first = (bytes)weight + weight_at.x + o * weight_at.z;
-    vfloat dot[ROWS][WIDTH];
-    float rest[ROWS][WIDTH], sums[SUMS];
+    const int o = get_group_id(0) * WIDTH, b = get_group_id(2), count = min(WIDTH, out_dim - o);
+    vfloat dot[1 + GATED][ROWS][WIDTH];
+    float rest[1 + GATED][ROWS][WIDTH], sums[SUMS];
     long at[ROWS];
     for (int r = 0; r < rows; r++) {
         at[r] = place(x_at, b, i + r, 0);
-        for (int t = 0; t < WIDTH; t++) {
-            dot[r][t] = 0.0f;
-            rest[r][t] = WITH_BIAS && t < count ? load(TYPE, bias, bias_at.x + o + t) : 0.0f;
+        for (int n = 0; n < (1 + GATED) * WIDTH; n++) {
+            const int part = n / WIDTH, t = n % WIDTH;
+            dot[part][r][t] = 0.0f;
+            rest[part][r][t] = WITH_BIAS && t < count ? load(TYPE, bias, bias_at.x + part * out_dim + o + t) : 0.0f;
         }
     }
     for (int column = 0; column < in_dim; column += SPAN / rows * UNIT) {
@@ -122,31 +123,20 @@ INLINE void multiply_rows(vfloat total[ROWS], const int rows, __global const voi
         for (int r = 0; r < rows && HAS_LEAST; r++) {
             sum_groups(x, at[r] + column, groups, sums + r * (SUMS / rows));
         }
-        for (int t = 0; t < count; t++) {
-            bytes unit = first + t * weight_at.z + column / UNIT * UNIT_BYTES;
-            add_span(rows, x, at, column, unit, groups, sums, (vfloat(*)[WIDTH])(&dot[0][t]),
-                     (float(*)[WIDTH])(&rest[0][t]));
+        for (int part = 0; part < 1 + GATED; part++) {
+            bytes unit = (bytes)weight + weight_at.x + (part * out_dim + o) * weight_at.z + column / UNIT * UNIT_BYTES;
+            for (int t = 0; t < count; t++) {
+                add_span(rows, x, at, column, unit + t * weight_at.z, groups, sums,
+                         (vfloat(*)[WIDTH])(&dot[part][0][t]), (float(*)[WIDTH])(&rest[part][0][t]));
+            }
         }
     }
     for (int r = 0; r < rows; r++) {
-        total[r] = sum_each(dot[r]) + *(const vfloat_at *)rest[r];
-    }
-}
-
-/* Rows i to i + rows of y. */
-INLINE void finish_rows(const int rows, __global const void *x, const long4 x_at, __global const void *weight,
-                        const long4 weight_at, __global const void *bias, const long4 bias_at,
-                        __global const void *residual, const long4 residual_at, __global void *y, const long4 y_at,
-                        const int i, const int out_dim, const int in_dim)
-{
-    const int o = get_group_id(0) * WIDTH, b = get_group_id(2), count = min(WIDTH, out_dim - o);
-    vfloat total[1 + GATED][ROWS];
-    for (int part = 0; part < 1 + GATED; part++) {
-        multiply_rows(total[part], rows, x, x_at, weight, weight_at, bias, bias_at, b, i, part * out_dim + o, count,
-                      in_dim);
-    }
-    for (int r = 0; r < rows; r++) {
-        finish_wide(total[0][r], total[GATED][r], residual, place(residual_at, b, i + r, 0) + o, y,
+        vfloat total[1 + GATED];
+        for (int part = 0; part < 1 + GATED; part++) {
+            total[part] = sum_each(dot[part][r]) + *(const vfloat_at *)rest[part][r];
+        }
+        finish_wide(total[0], total[GATED], residual, place(residual_at, b, i + r, 0) + o, y,
                     place(y_at, b, i + r, 0) + o, count);
     }
 }
@@ -159,11 +149,11 @@ void gemm_gemv_blocks_wide(__global const void *x, const long4 x_at, __global co
 {
     int i = 0;
     for (; i + ROWS <= rows; i += ROWS) {
-        finish_rows(ROWS, x, x_at, weight, weight_at, bias, bias_at, residual, residual_at, y, y_at, i, out_dim,
-                    in_dim);
+        multiply_rows(ROWS, x, x_at, weight, weight_at, bias, bias_at, residual, residual_at, y, y_at, i,
+                      out_dim, in_dim);
     }
     for (; i < rows; i++) {
-        finish_rows(1, x, x_at, weight, weight_at, bias, bias_at, residual, residual_at, y, y_at, i, out_dim,
-                    in_dim);
+        multiply_rows(1, x, x_at, weight, weight_at, bias, bias_at, residual, residual_at, y, y_at, i,
+                      out_dim, in_dim);
     }
 }
