@@ -202,6 +202,8 @@ clattn_status clattn__moe_build(clattn_op *base, const void *desc)
                                   &op->router));
     }
     TRY(build_matrix(op, MOE_UP));
+    TRY(CL(clRetainKernel, op->matrix[MOE_UP].kernel));
+    base->kernel = op->matrix[MOE_UP].kernel; /* whose build is reported */
     if (d->gated) {
         TRY(build_matrix(op, MOE_GATE));
     }

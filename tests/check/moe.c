@@ -39,6 +39,7 @@ static struct ref_moe reference(const struct trial *t)
     struct ref_ffn *expert = calloc((size_t)m->experts, sizeof *expert);
     for (int64_t e = 0; expert && e < m->experts; e++) {
         expert[e] = ffn_reference(t, FIRST, e);
+        expert[e].gate_in_f32 = true;
     }
     return (struct ref_moe){.experts = m->experts,
                             .k = m->k,

@@ -1,10 +1,10 @@
 #include "ref.h"
 
 static void project(int64_t rows, const struct ref_ffn *f, const double *x, const double *weight,
-                    const double *bias, double *y)
+                    const double *bias, bool stored, double *y)
 {
     ref_project(rows, f->model_dim, f->hidden_dim, x, weight, bias, y);
-    for (int64_t n = 0; f->gate && n < rows * f->hidden_dim; n++) {
+    for (int64_t n = 0; stored && n < rows * f->hidden_dim; n++) {
         y[n] = f->stored(y[n]);
     }
 }
@@ -12,9 +12,9 @@ static void project(int64_t rows, const struct ref_ffn *f, const double *x, cons
 void ref_ffn(int64_t rows, const struct ref_ffn *f, const double *x, double *y)
 {
     double *up = ref_array(rows * f->hidden_dim), *gate = ref_array(rows * f->hidden_dim);
-    project(rows, f, x, f->up, f->up_bias, up);
+    project(rows, f, x, f->up, f->up_bias, f->gate != NULL, up);
     if (f->gate) {
-        project(rows, f, x, f->gate, f->gate_bias, gate);
+        project(rows, f, x, f->gate, f->gate_bias, !f->gate_in_f32, gate);
     }
     for (int64_t n = 0; n < rows * f->hidden_dim; n++) {
         up[n] = f->stored(f->gate ? ref_activate(f->activation, gate[n]) * up[n]

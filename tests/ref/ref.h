@@ -75,6 +75,7 @@ struct ref_ffn {
     const double *up, *gate, *down;                /* [out][in]; gate NULL = not gated */
     const double *up_bias, *gate_bias, *down_bias; /* or NULL */
     double (*stored)(double); /* rounds what lies between to its storage type */
+    bool gate_in_f32;         /* but not what the gate gives */
 };
 
 /* y = down(act(gate(x)) * up(x)), or down(act(up(x))). */
