@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_BYTES = 96, LOGIT_ROWS = 16 /* that are computed at once */, JOINED_MOST = 3 };
+enum { NAME_BYTES = 96, LOGIT_ROWS = 4 /* that are computed at once */, JOINED_MOST = 3 };
 
 struct llama {
     const session *session;
@@ -20,10 +20,12 @@ struct llama {
     clattn_op *norm, *output;
     clattn_tensor norm_weight;
     clattn_tensor *k_cache, *v_cache;
-    clattn_tensor stream, normed, logits, used_rows, rows; /* of a call: x, and lengths around it */
+    clattn_tensor stream, normed, logits; /* of a call: x, .. */
+    clattn_tensor lengths;                /* .. and rows of the cache in use before and after it */
     cl_mem scratch;
     size_t scratch_bytes;
-    float *host; /* LLAMA_MOST rows of embeddings */
+    float *host;       /* LLAMA_MOST rows of embeddings */
+    int32_t around[2]; /* lengths, on the host */
 };
 
 /* ---- Buffers ---------------------------------------------------------------------------- */
@@ -319,10 +321,9 @@ static bool open_call(llama *m, reason *why)
 {
     const llama_shape *s = &m->shape;
     return make_tensor(m, CLATTN_F32, 1, LLAMA_MOST, 1, s->model_dim, &m->stream, why) &&
-           make_tensor(m, CLATTN_F32, 1, LLAMA_MOST, 1, s->model_dim, &m->normed, why) &&
+           make_tensor(m, CLATTN_F32, 1, LOGIT_ROWS, 1, s->model_dim, &m->normed, why) &&
            make_tensor(m, CLATTN_F32, 1, LOGIT_ROWS, 1, s->vocabulary, &m->logits, why) &&
-           make_tensor(m, CLATTN_I32, 1, 1, 1, 1, &m->used_rows, why) &&
-           make_tensor(m, CLATTN_I32, 1, 1, 1, 1, &m->rows, why);
+           make_tensor(m, CLATTN_I32, 1, 2, 1, 1, &m->lengths, why);
 }
 
 bool llama_open(const gguf *file, const session *s, int32_t rows,
@@ -364,6 +365,7 @@ void llama_close(llama *m)
     if (!m) {
         return;
     }
+    clFinish(m->session->queue); /* it may still read from host */
     for (int layer = 0; m->layers && layer < m->shape.layers; layer++) {
         clattn_op_destroy(m->layers[layer]);
     }
@@ -397,11 +399,12 @@ static clattn_tensor some_rows(const clattn_tensor *tensor, int64_t first, int64
     return part;
 }
 
+/* data stays as it is until the queue is done. */
 static bool write_buffer(const llama *m, const clattn_tensor *to, const void *data, size_t bytes,
                          reason *why)
 {
     const cl_int code =
-        clEnqueueWriteBuffer(m->session->queue, to->mem, CL_TRUE, 0, bytes, data, 0, NULL, NULL);
+        clEnqueueWriteBuffer(m->session->queue, to->mem, CL_FALSE, 0, bytes, data, 0, NULL, NULL);
     return code == CL_SUCCESS || refuse(why, "writing to the device gave OpenCL error %d", code);
 }
 
@@ -410,7 +413,6 @@ static bool put_in(llama *m, const int32_t *tokens, int32_t count, reason *why)
     const llama_shape *s = &m->shape;
     const gguf_tensor *table = m->embeddings;
     const size_t row = table->bytes / (size_t)s->vocabulary;
-    const int32_t after = m->used + count;
     for (int32_t n = 0; n < count; n++) {
         if (tokens[n] < 0 || tokens[n] >= s->vocabulary) {
             return refuse(why, "token %d is not 0..%d", tokens[n], s->vocabulary - 1);
@@ -419,10 +421,11 @@ static bool put_in(llama *m, const int32_t *tokens, int32_t count, reason *why)
                    m->host + (size_t)n * (size_t)s->model_dim);
     }
     gguf_give_back(m->file, table); /* the system maps many pages around each row */
+    m->around[0] = m->used;
+    m->around[1] = m->used + count;
     return write_buffer(m, &m->stream, m->host,
                         (size_t)count * (size_t)s->model_dim * sizeof *m->host, why) &&
-           write_buffer(m, &m->used_rows, &m->used, sizeof m->used, why) &&
-           write_buffer(m, &m->rows, &after, sizeof after, why);
+           write_buffer(m, &m->lengths, m->around, sizeof m->around, why);
 }
 
 /* The scratch of the largest call so far serves all layers, one after the other. */
@@ -446,8 +449,8 @@ static bool make_scratch(llama *m, const clattn_layer_args *args, reason *why)
 static bool run_layers(llama *m, int32_t count, reason *why)
 {
     const clattn_tensor stream = some_rows(&m->stream, 0, count);
-    clattn_layer_args args = {.x = stream, .out = stream, .used = m->used_rows};
-    args.attention.kv_length = m->rows;
+    clattn_layer_args args = {.x = stream, .out = stream, .used = some_rows(&m->lengths, 0, 1)};
+    args.attention.kv_length = some_rows(&m->lengths, 1, 1);
     if (!make_scratch(m, &args, why)) {
         return false;
     }
@@ -497,5 +500,5 @@ bool llama_run(llama *m, const int32_t *tokens, int32_t count, bool all, float *
         }
         logits += (size_t)some * (size_t)m->shape.vocabulary;
     }
-    return true;
+    return clFinish(m->session->queue) == CL_SUCCESS || refuse(why, "the device failed");
 }

@@ -285,6 +285,7 @@ static struct plan make_plan(const struct layer_op *op, const clattn_layer_args 
     const clattn_attention_desc *a = &d->attention;
     const int64_t n = args->x.size[1], m = d->cross ? args->context.size[1] : 0,
                   both = n > m ? n : m;
+    const bool slices = is_joined(d) && !d->cross; /* q, k and v take no room beside the product */
     const clattn_ffn_args ffn = {.x = args->x};
     /* The feed-forward's rows come first: its scratch begins where the buffer does. */
     struct plan plan = {
@@ -297,11 +298,11 @@ static struct plan make_plan(const struct layer_op *op, const clattn_layer_args 
     } sizes[REGIONS] = {
         [STREAM] = {n, 1, d->model_dim},
         [NORMED] = {n, 1, d->model_dim},
-        [QUERY] = {n, a->query_heads, a->head_dim},
+        [QUERY] = {slices ? 0 : n, a->query_heads, a->head_dim},
         [JOINED] = {is_joined(d) ? n : 0, 1,
                     (a->query_heads + a->kv_heads) * a->head_dim + a->kv_heads * a->value_dim},
-        [KEY] = {both, a->kv_heads, a->head_dim},
-        [VALUE] = {both, a->kv_heads, a->value_dim},
+        [KEY] = {slices ? 0 : both, a->kv_heads, a->head_dim},
+        [VALUE] = {slices ? 0 : both, a->kv_heads, a->value_dim},
         [ATTENDED] = {n, a->query_heads, a->value_dim},
         [SUM] = {d->pre_norm ? 0 : n, 1, d->model_dim},
     };
@@ -392,7 +393,7 @@ static clattn_status attend_self(const struct run *r, const clattn_tensor *x,
 {
     const struct plan *p = &r->plan;
     clattn_attention_args args = r->args->attention;
-    args.q = p->at[QUERY];
+    args.q = rows_of(&p->at[QUERY], p->rows);
     args.k = rows_of(&p->at[KEY], p->rows);
     args.v = rows_of(&p->at[VALUE], p->rows);
     args.out = p->at[ATTENDED];
