@@ -2,25 +2,6 @@
 #include "io_safetensors.h"
 #include "load.h"
 
-/* ---- Buffers ---------------------------------------------------------------------------- */
-
-void buffers_release(buffers *b)
-{
-    for (int i = 0; i < b->count; i++) {
-        clReleaseMemObject(b->items[i]);
-    }
-    b->count = 0;
-}
-
-cl_mem buffers_make(const session *s, buffers *owner, size_t bytes, const void *data)
-{
-    cl_mem mem = session_buffer(s, bytes, data, "the model");
-    if (mem) {
-        owner->items[owner->count++] = mem;
-    }
-    return mem;
-}
-
 /* ---- Weights ---------------------------------------------------------------------------- */
 
 static bool read_weight(const checkpoint *c, const char *name, const checkpoint_row *w, array *out,
@@ -55,9 +36,13 @@ static bool make_tensor(const checkpoint *c, const checkpoint_row *w, buffers *o
     const int64_t rows = w->rows ? w->rows * parts : 1;
     const int64_t columns = w->rows ? w->columns : w->columns * parts;
     if (w->part == 0) {
-        cl_mem mem =
-            buffers_make(c->session, owner, (size_t)(rows * columns) * sizeof(float), NULL);
-        *w->to = (clattn_tensor){.mem = mem, .size = {1, rows, 1, columns}};
+        reason why;
+        const size_t bytes = (size_t)(rows * columns) * sizeof(float);
+        *w->to = (clattn_tensor){.mem = buffers_make(c->session, owner, bytes, NULL, &why),
+                                 .size = {1, rows, 1, columns}};
+        if (!w->to->mem) {
+            fail("the model: %s", why.text);
+        }
     }
     return w->to->mem;
 }

@@ -4,24 +4,9 @@
 #define TOOLS_CHECKPOINT_H
 
 #include "array.h"
-#include "session.h"
+#include "buffers.h"
 
 #include <stdio.h>
-
-/* ---- Buffers with one owner -------------------------------------------------------------- */
-
-enum { BUFFERS_MAX = 24 };
-
-typedef struct buffers {
-    cl_mem items[BUFFERS_MAX];
-    int count;
-} buffers;
-
-/* As session_buffer. */
-cl_mem buffers_make(const session *s, buffers *owner, size_t bytes, const void *data);
-void buffers_release(buffers *b);
-
-/* ---- Tensors by name ---------------------------------------------------------------------- */
 
 typedef struct checkpoint {
     const session *session;
@@ -41,7 +26,7 @@ typedef struct checkpoint_row {
     int part, parts;       /* of to, tensors of one shape joined, in this order; parts 0: alone */
 } checkpoint_row;
 
-/* Reads them all into buffers of owner, which has room for them. */
+/* Reads them all into buffers of owner. */
 bool checkpoint_load(const checkpoint *c, const char *prefix, const checkpoint_row *rows,
                      size_t count, buffers *owner);
 

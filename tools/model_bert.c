@@ -43,6 +43,17 @@ static bool created(clattn_status status)
     return status == CLATTN_OK;
 }
 
+/* NULL after a line. */
+static cl_mem kept_buffer(bert *b, size_t bytes, const void *data)
+{
+    reason why;
+    cl_mem mem = buffers_make(b->session, &b->kept, bytes, data, &why);
+    if (!mem) {
+        fail("the model: %s", why.text);
+    }
+    return mem;
+}
+
 static bool open_embeddings(bert *b, const checkpoint *c)
 {
     const bert_config *f = &b->config;
@@ -73,7 +84,7 @@ static bool open_layer(bert *b, const checkpoint *c, int32_t number)
     const bert_config *f = &b->config;
     const int64_t columns = f->columns, hidden = f->hidden;
     char prefix[64];
-    buffers packed = {.count = 0}; /* into the layer, which has copies then */
+    buffers packed = {0}; /* into the layer, which has copies then */
     clattn_layer_desc d = {.model_dim = f->columns,
                            .hidden_dim = f->hidden,
                            .attention = attention_of(f),
@@ -120,7 +131,7 @@ static bool open_sentence(bert *b)
     for (int32_t i = 0; i < f->columns; i++) {
         weight[i] = (float)(1 / sqrt(f->columns));
     }
-    cl_mem mem = buffers_make(b->session, &b->kept, (size_t)f->columns * sizeof *weight, weight);
+    cl_mem mem = kept_buffer(b, (size_t)f->columns * sizeof *weight, weight);
     free(weight);
     b->unit_weight = (clattn_tensor){.mem = mem, .size = {1, 1, 1, f->columns}};
     return mem && created(clattn_attention_create(b->session->context, &mean, &b->mean)) &&
@@ -182,7 +193,7 @@ static bool open_buffers(bert *b)
         {&b->scratch, clattn_layer_scratch(b->layers[0], &args), NULL},
     };
     for (size_t i = 0; i < sizeof rows_wanted / sizeof *rows_wanted; i++) {
-        *rows_wanted[i].to = buffers_make(s, &b->kept, rows_wanted[i].bytes, rows_wanted[i].data);
+        *rows_wanted[i].to = kept_buffer(b, rows_wanted[i].bytes, rows_wanted[i].data);
         if (!*rows_wanted[i].to) {
             return false;
         }

@@ -1,12 +1,13 @@
 #include "model_llama.h"
 
 #include "gguf_rows.h"
+#include "llama_weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_BYTES = 96, LOGIT_ROWS = 4 /* that are computed at once */, JOINED_MOST = 3 };
+enum { LOGIT_ROWS = 4 }; /* that are computed at once */
 
 struct llama {
     const session *session;
@@ -14,8 +15,7 @@ struct llama {
     llama_shape shape;
     int32_t room, used;            /* rows of the cache, and of those in use */
     const gguf_tensor *embeddings; /* in the file; rows are widened one by one */
-    cl_mem *buffers;               /* every device buffer made here */
-    size_t buffer_count, buffer_room;
+    buffers kept;                  /* every device buffer made here */
     clattn_op **layers;
     clattn_op *norm, *output;
     clattn_tensor norm_weight;
@@ -27,205 +27,6 @@ struct llama {
     float *host;       /* LLAMA_MOST rows of embeddings */
     int32_t around[2]; /* lengths, on the host */
 };
-
-/* ---- Buffers ---------------------------------------------------------------------------- */
-
-static cl_mem make_buffer(llama *m, size_t bytes, const void *data, reason *why)
-{
-    if (m->buffer_count == m->buffer_room) {
-        const size_t room = 2 * m->buffer_room + 16;
-        cl_mem *longer = realloc(m->buffers, room * sizeof *longer);
-        if (!longer) {
-            refuse(why, "out of memory");
-            return NULL;
-        }
-        m->buffers = longer;
-        m->buffer_room = room;
-    }
-    cl_int code;
-    const cl_mem_flags flags = data ? CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR : CL_MEM_READ_WRITE;
-    cl_mem mem = clCreateBuffer(clattn_context_cl(m->session->context), flags, bytes ? bytes : 1,
-                                (void *)(uintptr_t)data, &code);
-    if (code != CL_SUCCESS) {
-        refuse(why, "no room for %zu bytes on the device (OpenCL error %d)", bytes, code);
-        return NULL;
-    }
-    m->buffers[m->buffer_count++] = mem;
-    return mem;
-}
-
-static bool make_tensor(llama *m, clattn_type type, int64_t batch, int64_t rows, int64_t heads,
-                        int64_t columns, clattn_tensor *out, reason *why)
-{
-    *out = (clattn_tensor){.size = {batch, rows, heads, columns}, .type = type};
-    out->mem = make_buffer(m, (size_t)(batch * rows * heads * columns) * clattn_type_size(type),
-                           NULL, why);
-    return out->mem != NULL;
-}
-
-static void drop_buffer(llama *m, cl_mem mem)
-{
-    for (size_t i = 0; i < m->buffer_count; i++) {
-        if (m->buffers[i] == mem) {
-            m->buffers[i] = m->buffers[--m->buffer_count];
-            clReleaseMemObject(mem);
-            return;
-        }
-    }
-}
-
-/* ---- Weights ---------------------------------------------------------------------------- */
-
-static clattn_type stored_type(uint32_t type)
-{
-    switch (type) {
-    case GGUF_F16: return CLATTN_F16;
-    case GGUF_BF16: return CLATTN_BF16;
-    case GGUF_Q8_0: return CLATTN_Q8_0;
-    case GGUF_Q4_0: return CLATTN_Q4_0;
-    case GGUF_Q4_1: return CLATTN_Q4_1;
-    case GGUF_Q4_K: return CLATTN_Q4_K;
-    case GGUF_Q6_K: return CLATTN_Q6_K;
-    default: return CLATTN_F32;
-    }
-}
-
-/* As it is stored. */
-static bool load_matrix(llama *m, const gguf_tensor *t, clattn_tensor *out, reason *why)
-{
-    *out = (clattn_tensor){.size = {1, t->size[1], 1, t->size[0]}, .type = stored_type(t->type)};
-    out->mem = make_buffer(m, t->bytes, t->data, why);
-    return out->mem != NULL;
-}
-
-/* Norms and biases: few numbers, as floats. */
-static bool load_vector(llama *m, const gguf_tensor *t, clattn_tensor *out, reason *why)
-{
-    float *values = malloc((size_t)t->size[0] * sizeof *values);
-    if (!values) {
-        return refuse(why, "out of memory");
-    }
-    gguf_widen(t->type, t->data, t->size[0], values);
-    *out = (clattn_tensor){.size = {1, 1, 1, t->size[0]}, .type = CLATTN_F32};
-    out->mem = make_buffer(m, (size_t)t->size[0] * sizeof *values, values, why);
-    free(values);
-    return out->mem != NULL;
-}
-
-/* A layer's tensor by the last part of its name. */
-static void name_of(int layer, const char *part, const char *kind, char name[NAME_BYTES])
-{
-    snprintf(name, NAME_BYTES, "blk.%d.%s.%s", layer, part, kind);
-}
-
-static bool load_linear(llama *m, const gguf *file, int layer, const char *part, int64_t out,
-                        int64_t in, clattn_linear *linear, reason *why)
-{
-    char name[NAME_BYTES];
-    name_of(layer, part, "weight", name);
-    const gguf_tensor *t = llama_tensor(file, name, out, in, why);
-    if (!t || !load_matrix(m, t, &linear->weight, why)) {
-        return false;
-    }
-    gguf_give_back(file, t);
-    name_of(layer, part, "bias", name);
-    t = gguf_has_tensor(file, name) ? llama_tensor(file, name, 0, out, why) : NULL;
-    return t ? load_vector(m, t, &linear->bias, why) : !gguf_has_tensor(file, name);
-}
-
-/* ---- Joining ---------------------------------------------------------------------------- */
-
-/* Buffers one after the other in a new one; theirs are dropped. */
-static bool join_buffers(llama *m, const cl_mem *parts, int count, cl_mem *out, reason *why)
-{
-    size_t bytes[JOINED_MOST] = {0}, sum = 0, at = 0;
-    for (int i = 0; i < count; i++) {
-        clGetMemObjectInfo(parts[i], CL_MEM_SIZE, sizeof bytes[i], &bytes[i], NULL);
-        sum += bytes[i];
-    }
-    *out = make_buffer(m, sum, NULL, why);
-    for (int i = 0; *out && i < count; at += bytes[i], i++) {
-        const cl_int code =
-            clEnqueueCopyBuffer(m->session->queue, parts[i], *out, 0, at, bytes[i], 0, NULL, NULL);
-        if (code != CL_SUCCESS) {
-            return refuse(why, "copying weights gave OpenCL error %d", code);
-        }
-        drop_buffer(m, parts[i]);
-    }
-    clFinish(m->session->queue); /* what packs weights does so in another queue */
-    return *out != NULL;
-}
-
-/* Linear parts of the same input as one, which is left empty where they are of several types, or
- * some have a bias and others not. */
-static bool join_linears(llama *m, clattn_linear *const *parts, int count, clattn_linear *out,
-                         reason *why)
-{
-    cl_mem weights[JOINED_MOST], biases[JOINED_MOST];
-    clattn_linear all = *parts[0];
-    for (int i = 0; i < count; i++) {
-        const clattn_linear *part = parts[i];
-        if (part->weight.type != all.weight.type || !part->bias.mem != !all.bias.mem) {
-            return true;
-        }
-        weights[i] = part->weight.mem;
-        biases[i] = part->bias.mem;
-        all.weight.size[1] += i ? part->weight.size[1] : 0;
-        all.bias.size[3] += i ? part->bias.size[3] : 0;
-    }
-    if (!join_buffers(m, weights, count, &all.weight.mem, why) ||
-        (all.bias.mem && !join_buffers(m, biases, count, &all.bias.mem, why))) {
-        return false;
-    }
-    for (int i = 0; i < count; i++) {
-        *parts[i] = (clattn_linear){0};
-    }
-    *out = all;
-    return true;
-}
-
-static bool load_norm(llama *m, const gguf *file, int layer, const char *part,
-                      clattn_norm_weights *norm, reason *why)
-{
-    char name[NAME_BYTES];
-    name_of(layer, part, "weight", name);
-    const gguf_tensor *t = llama_tensor(file, name, 0, m->shape.model_dim, why);
-    return t && load_vector(m, t, &norm->weight, why);
-}
-
-static bool load_weights(llama *m, const gguf *file, int layer, clattn_layer_desc *desc,
-                         reason *why)
-{
-    const llama_shape *s = &m->shape;
-    const int64_t D = s->model_dim, q = (int64_t)s->heads * s->head_dim,
-                  kv = (int64_t)s->kv_heads * s->head_dim;
-    const struct {
-        const char *part;
-        int64_t out, in;
-        clattn_linear *linear;
-    } rows[] = {
-        {"attn_q", q, D, &desc->self_attention.q},
-        {"attn_k", kv, D, &desc->self_attention.k},
-        {"attn_v", kv, D, &desc->self_attention.v},
-        {"attn_output", D, q, &desc->self_attention.out},
-        {"ffn_gate", s->hidden_dim, D, &desc->ffn.gate},
-        {"ffn_up", s->hidden_dim, D, &desc->ffn.up},
-        {"ffn_down", D, s->hidden_dim, &desc->ffn.down},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!load_linear(m, file, layer, rows[i].part, rows[i].out, rows[i].in, rows[i].linear,
-                         why)) {
-            return false;
-        }
-    }
-    clattn_attention_weights *self = &desc->self_attention;
-    clattn_linear *const qkv[] = {&self->q, &self->k, &self->v};
-    clattn_linear *const gate_up[] = {&desc->ffn.gate, &desc->ffn.up};
-    return join_linears(m, qkv, 3, &self->qkv, why) &&
-           join_linears(m, gate_up, 2, &desc->ffn.gate_up, why) &&
-           load_norm(m, file, layer, "attn_norm", &desc->self_attention.norm, why) &&
-           load_norm(m, file, layer, "ffn_norm", &desc->ffn.norm, why);
-}
 
 /* ---- Opening ---------------------------------------------------------------------------- */
 
@@ -252,34 +53,30 @@ static clattn_layer_desc layer_of(const llama *m)
     };
 }
 
-/* Weights that a layer packed are not kept twice. */
-static void drop_weights(llama *m, const clattn_layer_desc *desc)
+static bool make_tensor(llama *m, clattn_type type, int64_t rows, int64_t heads, int64_t columns,
+                        clattn_tensor *out, reason *why)
 {
-    const clattn_attention_weights *a = &desc->self_attention;
-    const clattn_ffn_weights *f = &desc->ffn;
-    const clattn_linear *all[] = {&a->q,  &a->k,    &a->v,       &a->qkv, &a->out,
-                                  &f->up, &f->gate, &f->gate_up, &f->down};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        drop_buffer(m, all[i]->weight.mem);
-    }
+    const size_t bytes = (size_t)(rows * heads * columns) * clattn_type_size(type);
+    *out = (clattn_tensor){.size = {1, rows, heads, columns}, .type = type};
+    out->mem = buffers_make(m->session, &m->kept, bytes, NULL, why);
+    return out->mem != NULL;
 }
 
 static bool open_layer(llama *m, const gguf *file, int layer, reason *why)
 {
     const llama_shape *s = &m->shape;
     clattn_layer_desc desc = layer_of(m);
-    if (!load_weights(m, file, layer, &desc, why) ||
-        !make_tensor(m, CLATTN_F16, 1, m->room, s->kv_heads, s->head_dim, &m->k_cache[layer],
-                     why) ||
-        !make_tensor(m, CLATTN_F16, 1, m->room, s->kv_heads, s->head_dim, &m->v_cache[layer],
-                     why)) {
-        return false;
+    buffers weights = {0}; /* the layer keeps copies, or holds them */
+    const llama_loader loader = {m->session, file, s, &weights};
+    bool done =
+        llama_load_layer(&loader, layer, &desc, why) &&
+        make_tensor(m, CLATTN_F16, m->room, s->kv_heads, s->head_dim, &m->k_cache[layer], why) &&
+        make_tensor(m, CLATTN_F16, m->room, s->kv_heads, s->head_dim, &m->v_cache[layer], why);
+    if (done && clattn_layer_create(m->session->context, &desc, &m->layers[layer]) != CLATTN_OK) {
+        done = refuse(why, "layer %d: %s", layer, clattn_error());
     }
-    if (clattn_layer_create(m->session->context, &desc, &m->layers[layer]) != CLATTN_OK) {
-        return refuse(why, "layer %d: %s", layer, clattn_error());
-    }
-    drop_weights(m, &desc);
-    return true;
+    buffers_release(&weights);
+    return done;
 }
 
 /* The last norm, and logits: by a matrix of their own, or the embeddings. */
@@ -291,22 +88,20 @@ static bool open_output(llama *m, const gguf *file, reason *why)
     const char *name = tied ? "token_embd.weight" : "output.weight";
     const gguf_tensor *matrix =
         norm ? llama_tensor(file, name, s->vocabulary, s->model_dim, why) : NULL;
-    clattn_tensor weight;
-    if (!matrix || !load_vector(m, norm, &m->norm_weight, why) ||
-        !load_matrix(m, matrix, &weight, why)) {
-        return false;
-    }
-    gguf_give_back(file, matrix);
+    buffers weights = {0};
+    const llama_loader passing = {m->session, file, s, &weights},
+                       kept = {m->session, file, s, &m->kept};
     const clattn_norm_desc last = {
         .kind = CLATTN_RMS_NORM, .weight = true, .epsilon = (float)s->epsilon};
-    const clattn_project_desc output = {
-        .in_dim = s->model_dim, .out_dim = s->vocabulary, .weight = weight};
-    if (clattn_norm_create(m->session->context, &last, &m->norm) != CLATTN_OK ||
-        clattn_project_create(m->session->context, &output, &m->output) != CLATTN_OK) {
-        return refuse(why, "%s: %s", name, clattn_error());
+    clattn_project_desc output = {.in_dim = s->model_dim, .out_dim = s->vocabulary};
+    bool done = matrix && llama_load_vector(&kept, norm, &m->norm_weight, why) &&
+                llama_load_matrix(&passing, matrix, &output.weight, why);
+    if (done && (clattn_norm_create(m->session->context, &last, &m->norm) != CLATTN_OK ||
+                 clattn_project_create(m->session->context, &output, &m->output) != CLATTN_OK)) {
+        done = refuse(why, "%s: %s", name, clattn_error());
     }
-    drop_buffer(m, weight.mem);
-    return true;
+    buffers_release(&weights);
+    return done;
 }
 
 static bool open_embeddings(llama *m, const gguf *file, reason *why)
@@ -320,10 +115,10 @@ static bool open_embeddings(llama *m, const gguf *file, reason *why)
 static bool open_call(llama *m, reason *why)
 {
     const llama_shape *s = &m->shape;
-    return make_tensor(m, CLATTN_F32, 1, LLAMA_MOST, 1, s->model_dim, &m->stream, why) &&
-           make_tensor(m, CLATTN_F32, 1, LOGIT_ROWS, 1, s->model_dim, &m->normed, why) &&
-           make_tensor(m, CLATTN_F32, 1, LOGIT_ROWS, 1, s->vocabulary, &m->logits, why) &&
-           make_tensor(m, CLATTN_I32, 1, 2, 1, 1, &m->lengths, why);
+    return make_tensor(m, CLATTN_F32, LLAMA_MOST, 1, s->model_dim, &m->stream, why) &&
+           make_tensor(m, CLATTN_F32, LOGIT_ROWS, 1, s->model_dim, &m->normed, why) &&
+           make_tensor(m, CLATTN_F32, LOGIT_ROWS, 1, s->vocabulary, &m->logits, why) &&
+           make_tensor(m, CLATTN_I32, 2, 1, 1, &m->lengths, why);
 }
 
 bool llama_open(const gguf *file, const session *s, int32_t rows,
@@ -374,10 +169,7 @@ void llama_close(llama *m)
     if (m->scratch) {
         clReleaseMemObject(m->scratch);
     }
-    for (size_t i = 0; i < m->buffer_count; i++) {
-        clReleaseMemObject(m->buffers[i]);
-    }
-    free(m->buffers);
+    buffers_release(&m->kept);
     free(m->layers);
     free(m->k_cache);
     free(m->v_cache);
