@@ -69,7 +69,7 @@ static const option_row rows[] = {
     {"system", "TEXT", parse_text, AT(system),
      "with --chat: the system's message (default: the template's)"},
     {NULL, NULL, NULL, 0, "How"},
-    {"n", "N", parse_count, AT(count),
+    {"-n", "N", parse_count, AT(count),
      "at most so many tokens (default 256); it ends earlier where the model\n"
      "ends the text"},
     {"temp", "X", parse_temperature, AT(how.temperature),

@@ -93,9 +93,10 @@ const char *parse_float(const char *text, void *target)
 
 /* ---- Help ----------------------------------------------------------------- */
 
-static bool is_short(const option_row *row) { return row->name[1] == '\0'; }
+static bool is_short(const option_row *row) { return row->name[0] == '-'; }
 
-static const char *dashes(const option_row *row) { return is_short(row) ? "-" : "--"; }
+/* What stands before the name. */
+static const char *dashes(const option_row *row) { return is_short(row) ? "" : "--"; }
 
 static void print_rows(const option_row *rows, size_t count)
 {
@@ -156,7 +157,7 @@ static void join_rows(const command_line *line, const option_row **rows, struct 
             continue;
         }
         if (is_short(row)) {
-            letters += sprintf(letters, "%s%s", row->name, row->value ? ":" : "");
+            letters += sprintf(letters, "%s%s", row->name + 1, row->value ? ":" : "");
         } else {
             *options++ = (struct option){row->name, row->value ? required_argument : no_argument,
                                          NULL, 256 + count};
@@ -173,7 +174,7 @@ static const option_row *row_of(int code, const option_row *const *rows)
     if (code >= 256) {
         return rows[code - 256];
     }
-    while (*rows && !(is_short(*rows) && (*rows)->name[0] == code)) {
+    while (*rows && !(is_short(*rows) && (*rows)->name[1] == code)) {
         rows++;
     }
     return *rows;

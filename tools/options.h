@@ -20,7 +20,7 @@ typedef struct common_options {
 typedef const char *option_parser(const char *text, void *target);
 
 typedef struct option_row {
-    const char *name;     /* without "--", or the one letter of "-n"; NULL = a heading of --help */
+    const char *name;     /* without "--", or "-n" with it; NULL = a heading of --help */
     const char *value;    /* what --help calls the value; NULL = a flag, whose target is a bool */
     option_parser *parse; /* NULL for a flag */
     size_t target;        /* offset in the command's options */
