@@ -1,6 +1,5 @@
 #include "buffers.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 static bool make_room(buffers *b)
@@ -23,15 +22,10 @@ cl_mem buffers_make(const session *s, buffers *owner, size_t bytes, const void *
         refuse(why, "out of memory");
         return NULL;
     }
-    cl_int code;
-    const cl_mem_flags flags = CL_MEM_READ_WRITE | (data && bytes ? CL_MEM_COPY_HOST_PTR : 0);
-    cl_mem mem = clCreateBuffer(clattn_context_cl(s->context), flags, bytes ? bytes : 1,
-                                bytes ? (void *)(uintptr_t)data : NULL, &code);
-    if (code != CL_SUCCESS) {
-        refuse(why, "no room for %zu bytes on the device (OpenCL error %d)", bytes, code);
-        return NULL;
+    cl_mem mem = session_memory(s, bytes, data, why);
+    if (mem) {
+        owner->items[owner->count++] = mem;
     }
-    owner->items[owner->count++] = mem;
     return mem;
 }
 

@@ -2,7 +2,6 @@
 #ifndef TOOLS_BUFFERS_H
 #define TOOLS_BUFFERS_H
 
-#include "message.h"
 #include "session.h"
 
 typedef struct buffers { /* zeros = none */
@@ -10,7 +9,7 @@ typedef struct buffers { /* zeros = none */
     size_t count, room;
 } buffers;
 
-/* At least one byte, filled from data unless NULL.  NULL with the reason. */
+/* As session_memory. */
 cl_mem buffers_make(const session *s, buffers *owner, size_t bytes, const void *data, reason *why);
 
 /* Those that an op still holds live on. */

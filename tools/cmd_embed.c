@@ -65,23 +65,14 @@ static const command_line line = {
 
 static bool sensible(const embed_options *o)
 {
-    const struct {
-        bool holds;
-        const char *what;
-    } wrong[] = {
+    const usage_rule wrong[] = {
         {!o->model, "--model is needed"},
         {(o->texts.count > 0) == (o->file != NULL), "TEXT or --file is needed, not both"},
         {o->similar && (o->output || o->tokens),
          "--similar goes with neither --output nor --tokens"},
         {o->top && !o->similar, "--top is for --similar"},
     };
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        if (wrong[i].holds) {
-            wrong_usage("%s", wrong[i].what);
-            return false;
-        }
-    }
-    return true;
+    return options_make_sense(wrong, sizeof wrong / sizeof *wrong);
 }
 
 /* ---- Inputs ------------------------------------------------------------------------------- */

@@ -103,10 +103,7 @@ static const command_line line = {
 
 static bool sensible(const generate_options *o)
 {
-    const struct {
-        bool holds;
-        const char *what;
-    } wrong[] = {
+    const usage_rule wrong[] = {
         {!o->model, "--model is needed"},
         {!o->prompt, "--prompt is needed"},
         {o->system && !o->chat, "--system is for --chat"},
@@ -114,13 +111,7 @@ static bool sensible(const generate_options *o)
              (o->how.top_k || o->how.top_p < 1 || o->how.min_p > 0 || o->how.seed),
          "--top-k, --top-p, --min-p and --seed are for a --temp above 0"},
     };
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        if (wrong[i].holds) {
-            wrong_usage("%s", wrong[i].what);
-            return false;
-        }
-    }
-    return true;
+    return options_make_sense(wrong, sizeof wrong / sizeof *wrong);
 }
 
 /* ---- A run ------------------------------------------------------------------------------ */

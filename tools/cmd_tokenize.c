@@ -66,10 +66,7 @@ static const command_line line = {
 static bool sensible(const tokenize_options *o)
 {
     const bool many = o->lines || o->plain || o->common.json || o->max_length;
-    const struct {
-        bool holds;
-        const char *what;
-    } wrong[] = {
+    const usage_rule wrong[] = {
         {o->common.device || o->common.verbose,
          "--device and --verbose are for commands that use a device"},
         {!o->model, "--model is needed"},
@@ -80,13 +77,7 @@ static bool sensible(const tokenize_options *o)
         {o->decode && (many || o->chat),
          "--decode goes with none of --lines, --plain, --chat, --max-length and --json"},
     };
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        if (wrong[i].holds) {
-            wrong_usage("%s", wrong[i].what);
-            return false;
-        }
-    }
-    return true;
+    return options_make_sense(wrong, sizeof wrong / sizeof *wrong);
 }
 
 /* ---- The model ---------------------------------------------------------------------- */

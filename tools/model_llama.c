@@ -227,15 +227,12 @@ static bool make_scratch(llama *m, const clattn_layer_args *args, reason *why)
     if (bytes <= m->scratch_bytes) {
         return true;
     }
-    cl_int code;
     if (m->scratch) {
         clReleaseMemObject(m->scratch);
     }
-    m->scratch = clCreateBuffer(clattn_context_cl(m->session->context), CL_MEM_READ_WRITE, bytes,
-                                NULL, &code);
-    m->scratch_bytes = code == CL_SUCCESS ? bytes : 0;
-    return code == CL_SUCCESS ||
-           refuse(why, "no room for %zu bytes of scratch (OpenCL error %d)", bytes, code);
+    m->scratch = session_memory(m->session, bytes, NULL, why);
+    m->scratch_bytes = m->scratch ? bytes : 0;
+    return m->scratch != NULL;
 }
 
 static bool run_layers(llama *m, int32_t count, reason *why)

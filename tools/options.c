@@ -290,3 +290,14 @@ bool options_parse(const command_line *line, int argc, char **argv, void *option
     }
     return *status == EXIT_DONE;
 }
+
+bool options_make_sense(const usage_rule *wrong, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (wrong[i].holds) {
+            wrong_usage("%s", wrong[i].what);
+            return false;
+        }
+    }
+    return true;
+}

@@ -41,6 +41,15 @@ typedef struct command_line {
  * --help or --version, or after a line naming the option that is wrong. */
 bool options_parse(const command_line *line, int argc, char **argv, void *options, int *status);
 
+/* What makes no sense together, and the line that says so. */
+typedef struct usage_rule {
+    bool holds;
+    const char *what;
+} usage_rule;
+
+/* True if none holds; else false after the line of the first. */
+bool options_make_sense(const usage_rule *wrong, size_t count);
+
 /* What is given more than once. */
 enum { TEXT_LIST_MAX = 256 };
 typedef struct text_list {

@@ -62,7 +62,7 @@ void session_close(session *s)
     *s = (session){0};
 }
 
-cl_mem session_buffer(const session *s, size_t bytes, const void *data, const char *what)
+cl_mem session_memory(const session *s, size_t bytes, const void *data, reason *why)
 {
     cl_int code;
     const cl_mem_flags flags = CL_MEM_READ_WRITE | (data && bytes ? CL_MEM_COPY_HOST_PTR : 0);
@@ -71,8 +71,18 @@ cl_mem session_buffer(const session *s, size_t bytes, const void *data, const ch
     if (code == CL_SUCCESS) {
         return mem;
     }
-    fail("%s: no room for %zu bytes on %s (OpenCL error %d)", what, bytes, s->facts->name, code);
+    refuse(why, "no room for %zu bytes on %s (OpenCL error %d)", bytes, s->facts->name, code);
     return NULL;
+}
+
+cl_mem session_buffer(const session *s, size_t bytes, const void *data, const char *what)
+{
+    reason why;
+    cl_mem mem = session_memory(s, bytes, data, &why);
+    if (!mem) {
+        fail("%s: %s", what, why.text);
+    }
+    return mem;
 }
 
 bool session_read(const session *s, cl_mem mem, size_t bytes, void *to, const char *what)

@@ -2,6 +2,7 @@
 #ifndef TOOLS_SESSION_H
 #define TOOLS_SESSION_H
 
+#include "message.h"
 #include "options.h"
 
 #include <clattn/clattn.h>
@@ -21,8 +22,10 @@ bool session_open(session *s, const common_options *common, cl_device_id device,
                   const char *cache_dir);
 void session_close(session *s);
 
-/* A device buffer, at least one byte, filled from data unless NULL; what names it in the line
- * printed when that fails and NULL is returned. */
+/* A device buffer, at least one byte, filled from data unless NULL.  NULL with the reason. */
+cl_mem session_memory(const session *s, size_t bytes, const void *data, reason *why);
+
+/* The same; what names it in the line printed when that fails and NULL is returned. */
 cl_mem session_buffer(const session *s, size_t bytes, const void *data, const char *what);
 
 /* Waits for all that was enqueued and copies a buffer back. */
