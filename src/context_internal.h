@@ -10,12 +10,15 @@
 struct clattn__program;
 struct clattn__kept;
 
+enum { CLATTN__FACT_BYTES = 256 };
+
 struct clattn_context {
     cl_context cl;
     cl_device_id device;
     cl_command_queue queue; /* in-order, for probes and for a kernel's first launch */
     clattn_device_facts facts;
     char *facts_text; /* owns the strings of facts */
+    char lanes_reason[CLATTN__FACT_BYTES], engine_reason[CLATTN__FACT_BYTES];
     char *cache_dir;  /* NULL = memory only */
     char *kernel_dir; /* NULL = embedded */
     void (*log)(void *user, const char *text);
@@ -33,6 +36,9 @@ clattn_status clattn__device_query(clattn_context *context);
 
 /* Completes context->facts by running small programs; the context is ready to build. */
 void clattn__device_probe(clattn_context *context);
+
+/* Whether the device's list of extensions has that word. */
+bool clattn__advertises(cl_device_id device, const char *extension);
 
 /* A string of one's own, or NULL without memory. */
 char *clattn__copy_string(const char *text);

@@ -1,4 +1,5 @@
 #include "context_internal.h"
+#include "probe.h"
 #include "program.h"
 
 #include <ctype.h>
@@ -219,7 +220,19 @@ clattn_status clattn__device_query(clattn_context *context)
     return query_numbers(context);
 }
 
-static bool advertises(cl_device_id device, const char *extension)
+/* A whole word: cl_intel_subgroups is not cl_intel_subgroups_short. */
+static bool has_word(const char *list, const char *word)
+{
+    const size_t length = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)); at += length) {
+        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool clattn__advertises(cl_device_id device, const char *extension)
 {
     size_t bytes = 0;
     if (clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, 0, NULL, &bytes) != CL_SUCCESS) {
@@ -228,7 +241,7 @@ static bool advertises(cl_device_id device, const char *extension)
     char *list = calloc(1, bytes + 1);
     const bool found =
         list && clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, bytes, list, NULL) == CL_SUCCESS &&
-        strstr(list, extension);
+        has_word(list, extension);
     free(list);
     return found;
 }
@@ -267,6 +280,9 @@ static bool half_arithmetic_works(clattn_context *context)
 
 void clattn__device_probe(clattn_context *context)
 {
+    struct clattn__clues clues;
     context->facts.fp16 =
-        advertises(context->device, "cl_khr_fp16") && half_arithmetic_works(context);
+        clattn__advertises(context->device, "cl_khr_fp16") && half_arithmetic_works(context);
+    clattn__clues(context, &clues);
+    clattn__probe(context, &clues);
 }

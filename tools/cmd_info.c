@@ -103,6 +103,40 @@ static void add_facts(cJSON *json, const clattn_device_facts *f)
     cJSON_AddNumberToObject(json, "max_alloc_bytes", (double)f->max_alloc_bytes);
     cJSON_AddBoolToObject(json, "unified_memory", f->unified_memory);
     cJSON_AddBoolToObject(json, "fp16", f->fp16);
+    cJSON_AddStringToObject(json, "lanes", clattn_lanes_name(f->lanes));
+    cJSON_AddStringToObject(json, "lanes_reason", f->lanes_reason);
+    cJSON *sizes = cJSON_AddArrayToObject(json, "subgroup_sizes");
+    for (uint32_t size = 8; size <= 64; size *= 2) {
+        if (f->subgroup_sizes & size) {
+            cJSON_AddItemToArray(sizes, cJSON_CreateNumber(size));
+        }
+    }
+    cJSON_AddStringToObject(json, "engine", clattn_engine_name(f->engine));
+    cJSON_AddStringToObject(json, "engine_reason", f->engine_reason);
+}
+
+static void print_lanes(const clattn_device_facts *f)
+{
+    if (!f->lanes) {
+        printf("  %-16snone (%s)\n", "sub-groups", f->lanes_reason);
+        return;
+    }
+    printf("  %-16sof", "sub-groups");
+    for (uint32_t size = 8; size <= 64; size *= 2) {
+        if (f->subgroup_sizes & size) {
+            printf(" %u", (unsigned)size);
+        }
+    }
+    printf(" lanes (%s)\n", clattn_lanes_name(f->lanes));
+}
+
+static void print_engine(const clattn_device_facts *f)
+{
+    if (f->engine) {
+        printf("  %-16s%s\n", "matrix engine", clattn_engine_name(f->engine));
+    } else {
+        printf("  %-16snone (%s)\n", "matrix engine", f->engine_reason);
+    }
 }
 
 static void print_facts(const clattn_device_facts *f)
@@ -116,6 +150,8 @@ static void print_facts(const clattn_device_facts *f)
            (double)f->max_alloc_bytes / 0x1p30, (double)f->local_bytes / 0x1p10,
            f->local_dedicated ? "dedicated" : "in ordinary memory");
     printf("  %-16s%s\n", "fp16 arithmetic", f->fp16 ? "yes" : "no (f16 storage works everywhere)");
+    print_lanes(f);
+    print_engine(f);
 }
 
 /* ---- Kernels ------------------------------------------------------------------------------ */

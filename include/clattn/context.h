@@ -21,6 +21,31 @@ clattn_status clattn_device_list(cl_device_id *devices, size_t capacity, size_t 
  * counts.  CLATTN_ERR_ARGUMENT if nothing matches, and the text lists what is there. */
 clattn_status clattn_device_find(const char *text, cl_device_id *out);
 
+/* How kernels let the lanes of a sub-group exchange values. */
+typedef enum clattn_lanes {
+    CLATTN_LANES_NONE = 0,
+    CLATTN_LANES_INTEL = 1, /* cl_intel_subgroups, which other makers' drivers may have, too */
+    CLATTN_LANES_NV = 2,    /* PTX */
+    CLATTN_LANES_AMD = 3    /* builtins of AMD's compiler */
+} clattn_lanes;
+
+/* The matrix instructions that kernels use. */
+typedef enum clattn_engine {
+    CLATTN_ENGINE_NONE = 0,
+    CLATTN_ENGINE_NV_MMA = 1,         /* compute capability 8.0 and newer */
+    CLATTN_ENGINE_AMD_WMMA = 2,       /* gfx11 */
+    CLATTN_ENGINE_AMD_WMMA_GFX12 = 3, /* gfx12 */
+    CLATTN_ENGINE_AMD_MFMA = 4,       /* gfx90a, gfx942 */
+    CLATTN_ENGINE_INTEL_DPAS_8 = 5,   /* sub-groups of 8 */
+    CLATTN_ENGINE_INTEL_DPAS_16 = 6   /* of 16 */
+} clattn_engine;
+
+/* "nv_mma"; "none" for CLATTN_ENGINE_NONE; never NULL. */
+const char *clattn_engine_name(clattn_engine engine);
+
+/* "intel"; "none" for CLATTN_LANES_NONE; never NULL. */
+const char *clattn_lanes_name(clattn_lanes lanes);
+
 /* What was found out about a device: queried, and where a compiler's word is not
  * enough, probed by running a small program and checking its result. */
 typedef struct clattn_device_facts {
@@ -40,7 +65,12 @@ typedef struct clattn_device_facts {
     uint64_t global_bytes;
     uint64_t max_alloc_bytes; /* of one buffer */
     bool unified_memory;
-    bool fp16; /* half arithmetic, probed; kernels only need half storage, which is core */
+    bool fp16;          /* half arithmetic, probed; kernels only need half storage, which is core */
+    clattn_lanes lanes; /* probed */
+    uint32_t subgroup_sizes;   /* those whose lanes were right: 8, 16, 32 and 64, or'ed */
+    clattn_engine engine;      /* probed */
+    const char *lanes_reason;  /* why there are none; "" if there are */
+    const char *engine_reason; /* the same of the engine */
 } clattn_device_facts;
 
 /* ---- Context ------------------------------------------------------------ */

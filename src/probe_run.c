@@ -1,0 +1,138 @@
+#include "probe.h"
+#include "program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Lanes ------------------------------------------------------------------------ */
+
+enum { TEAMS = 2, ANSWERS = 17 }; /* as in probe_lanes.cl */
+
+static float own(int team, int lane) { return (float)(64 * team + lane); }
+
+/* Over the lanes whose numbers differ from this one's in bits low to end alone. */
+static float sum(int team, int lane, int low, int end)
+{
+    float total = 0;
+    for (int other = 0; other < end; other++) {
+        total += other % low ? 0 : own(team, (lane & ~(end - low)) | other);
+    }
+    return total;
+}
+
+static const char *const answer_names[ANSWERS] = {
+    "the lane's number",        "the sub-group's number",  "a value of each lane",
+    "a value of the last lane", "a sum over all lanes",    "a sum over 4 lanes",
+    "a maximum over all lanes", "a maximum over 4 lanes",  "any of no lane",
+    "any of one lane",          "any of all lanes",        "exchange with lane ^ 1",
+    "exchange with lane ^ 2",   "exchange with lane ^ 4",  "exchange with lane ^ 8",
+    "exchange with lane ^ 16",  "exchange with lane ^ 32",
+};
+
+static float answer(int size, int team, int lane, int which)
+{
+    const float simple[] = {
+        (float)lane,
+        (float)team,
+        own(team, (5 * lane + 3) % size),
+        own(team, size - 1),
+        sum(team, lane, 1, size),
+        sum(team, lane, 2, 8),
+        -own(team, 0),
+        own(team, lane | 3),
+        0,
+        team == 1,
+        1,
+    };
+    const int first_exchange = sizeof simple / sizeof *simple;
+    if (which < first_exchange) {
+        return simple[which];
+    }
+    const int mask = 1 << (which - first_exchange);
+    return mask < size ? own(team, lane ^ mask) : 0;
+}
+
+static bool answers_right(const float *answers, int size, char reason[CLATTN__FACT_BYTES])
+{
+    for (int item = 0; item < TEAMS * size; item++) {
+        for (int which = 0; which < ANSWERS; which++) {
+            const float got = answers[item * ANSWERS + which];
+            const float expected = answer(size, item / size, item % size, which);
+            if (got != expected) {
+                snprintf(reason, CLATTN__FACT_BYTES, "%s is %g in lane %d, must be %g",
+                         answer_names[which], (double)got, item % size, (double)expected);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* ---- Running ------------------------------------------------------------------------ */
+
+static bool failed(char reason[CLATTN__FACT_BYTES], cl_int code, const char *call)
+{
+    snprintf(reason, CLATTN__FACT_BYTES, "%s failed: %s (%d)", call, clattn__opencl_name(code),
+             (int)code);
+    return false;
+}
+
+/* Launches one work-group that writes to its one argument, and reads that back. */
+static bool launch(clattn_context *context, cl_kernel kernel, size_t items, void *out, size_t bytes,
+                   char reason[CLATTN__FACT_BYTES])
+{
+    cl_int code;
+    const char *call = "clCreateBuffer";
+    const cl_mem buffer =
+        clCreateBuffer(context->cl, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, bytes, out, &code);
+    if (code != CL_SUCCESS) {
+        return failed(reason, code, call);
+    }
+    code = clSetKernelArg(kernel, 0, sizeof buffer, &buffer);
+    if (code == CL_SUCCESS) {
+        call = "clEnqueueNDRangeKernel";
+        code =
+            clEnqueueNDRangeKernel(context->queue, kernel, 1, NULL, &items, &items, 0, NULL, NULL);
+    }
+    if (code == CL_SUCCESS) {
+        call = "clEnqueueReadBuffer";
+        code = clEnqueueReadBuffer(context->queue, buffer, CL_TRUE, 0, bytes, out, 0, NULL, NULL);
+    }
+    clReleaseMemObject(buffer);
+    return code == CL_SUCCESS || failed(reason, code, call);
+}
+
+bool clattn__lanes_right(clattn_context *context, const struct clattn__probe *probe,
+                         cl_kernel kernel, char reason[CLATTN__FACT_BYTES])
+{
+    const size_t items = TEAMS * probe->subgroup, bytes = items * ANSWERS * sizeof(float);
+    float answers[TEAMS * 64 * ANSWERS];
+    memset(answers, 0xff, bytes); /* NaN: what is not written is wrong */
+    return launch(context, kernel, items, answers, bytes, reason) &&
+           answers_right(answers, (int)probe->subgroup, reason);
+}
+
+/* The first line of why the last call failed. */
+static void copy_error(char reason[CLATTN__FACT_BYTES])
+{
+    snprintf(reason, CLATTN__FACT_BYTES, "%.*s", (int)strcspn(clattn_error(), "\r\n"),
+             clattn_error());
+}
+
+bool clattn__probe_run(clattn_context *context, const struct clattn__probe *probe,
+                       char reason[CLATTN__FACT_BYTES])
+{
+    char file[64], options[128];
+    cl_kernel kernel;
+    snprintf(file, sizeof file, "%s.cl", probe->file);
+    snprintf(options, sizeof options, "-cl-std=CL1.2 -DLANES_BY=%d -DSUBGROUP=%u", probe->lanes,
+             (unsigned)probe->subgroup);
+    if (clattn__kernel_create(context, file, probe->file, options, &kernel) != CLATTN_OK) {
+        copy_error(reason);
+        return false;
+    }
+    const bool right = probe->right(context, probe, kernel, reason);
+    clReleaseKernel(kernel);
+    return right;
+}
