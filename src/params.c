@@ -197,7 +197,7 @@ static const struct clattn__variant *find_variant(clattn_context *context,
 {
     for (const struct clattn__variant *v = family->variants; v->name; v++) {
         int params[CLATTN__MAX_PARAMS];
-        if (kernel ? !clattn__names_variant(kernel, v) : v->few_rows) {
+        if (kernel ? !clattn__names_variant(kernel, v) : v->few_rows || v->forced_only) {
             continue;
         }
         clattn__params_choose(context, family, v, desc, params);

@@ -75,10 +75,19 @@ void clattn__cells(const int *params, const int64_t extent[3], size_t global[3],
     }
 }
 
+const char *clattn__variant_file(const struct clattn__variant *variant)
+{
+    return variant->file ? variant->file : variant->name;
+}
+
 void clattn__report_variants(clattn_context *context, const struct clattn__family *family,
-                             const void *desc, clattn_variant_report *report, void *user)
+                             const void *desc, const char *kernel, clattn_variant_report *report,
+                             void *user)
 {
     for (const struct clattn__variant *v = family->variants; v->name; v++) {
+        if (v->forced_only && !(kernel && clattn__names_variant(kernel, v))) {
+            continue;
+        }
         char reason[CLATTN__REASON_BYTES];
         int params[CLATTN__MAX_PARAMS];
         clattn__params_choose(context, family, v, desc, params);
@@ -174,7 +183,8 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
         return clattn__refuse("%s: params are given, but no kernel to force them on", family->op);
     }
     for (const struct clattn__variant *variant = family->variants; variant->name; variant++) {
-        if (kernel ? !clattn__names_variant(kernel, variant) : variant->few_rows) {
+        if (kernel ? !clattn__names_variant(kernel, variant)
+                   : variant->few_rows || variant->forced_only) {
             continue;
         }
         char refusal[CLATTN__REASON_BYTES];
@@ -251,7 +261,9 @@ static void warm_visit(void *user, const void *desc)
 {
     struct warm *warm = user;
     for (const struct clattn__variant *v = warm->family->variants; v->name; v++) {
-        warm_one(warm, desc, v);
+        if (!v->forced_only) {
+            warm_one(warm, desc, v);
+        }
     }
 }
 

@@ -27,6 +27,8 @@ struct clattn__variant {
     const char *name; /* "attention/tiled": kernel attention_tiled in attention/tiled.cl */
     bool library;     /* computed by a library instead: no .cl file */
     bool few_rows;    /* for calls with few rows: taken beside a variant for many, or when forced */
+    bool forced_only; /* for tests: taken, and reported, only when named */
+    const char *file; /* where the kernel stands if name is not its own; NULL = name */
     /* Whether it serves the descriptor on this device with these parameters, which may be any of
      * their choices; writes its reason for refusing. */
     bool (*fits)(const clattn_device_facts *facts, const void *desc, const int *params,
@@ -79,9 +81,11 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
 /* Refuses a name that no variant has; NULL is none. */
 clattn_status clattn__check_kernel_name(const struct clattn__family *family, const char *kernel);
 
-/* Reports every variant with its reason for refusing. */
+/* Reports every variant with its reason for refusing; kernel, which may be NULL, is the name that
+ * desc forces. */
 void clattn__report_variants(clattn_context *context, const struct clattn__family *family,
-                             const void *desc, clattn_variant_report *report, void *user);
+                             const void *desc, const char *kernel, clattn_variant_report *report,
+                             void *user);
 
 /* fits of the kernels for CPU devices: float vectors of 4, 8 or 16. */
 bool clattn__fits_wide(const clattn_device_facts *facts, const void *desc, const int *params,
@@ -105,6 +109,9 @@ const struct clattn__variant *clattn__few_rows_variant(clattn_context *context,
                                                        const struct clattn__family *family,
                                                        const void *desc,
                                                        int params[CLATTN__MAX_PARAMS]);
+
+/* "attention/tiled": its file without ".cl", and with "_" for "/" its kernel function. */
+const char *clattn__variant_file(const struct clattn__variant *variant);
 
 /* Whether text names the variant: "attention/tiled" or "tiled". */
 bool clattn__names_variant(const char *text, const struct clattn__variant *variant);

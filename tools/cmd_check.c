@@ -14,7 +14,7 @@
 typedef struct check_options {
     common_options common;
     bool smoke, full;
-    const char *op, *line, *kernel;
+    const char *op, *line, *kernel, *type;
     int32_t random, params;
     bool params_all;
     int64_t seed;
@@ -23,6 +23,14 @@ typedef struct check_options {
 static const char *parse_seed(const char *text, void *target)
 {
     return read_integer(text, 0, INT64_MAX, target) ? NULL : "a whole number, not negative";
+}
+
+static const char *parse_type_name(const char *text, void *target)
+{
+    *(const char **)target = text;
+    return !strcmp(text, "f32") || !strcmp(text, "f16") || !strcmp(text, "bf16")
+               ? NULL
+               : "f32, f16 or bf16";
 }
 
 static const option_row rows[] = {
@@ -34,6 +42,8 @@ static const option_row rows[] = {
     {"case", "LINE", parse_text, offsetof(check_options, line),
      "this case alone, as a failure prints it"},
     {"kernel", "NAME", parse_text, offsetof(check_options, kernel), "one kernel alone"},
+    {"type", "TYPE", parse_type_name, offsetof(check_options, type),
+     "every case with this storage type (f32, f16, bf16) instead of its own"},
     {"random", "N", parse_count, offsetof(check_options, random),
      "N random cases instead (of each operation)"},
     {"params-all", NULL, NULL, offsetof(check_options, params_all),
@@ -143,10 +153,12 @@ static void run_variant(void *user, const char *kernel)
 }
 
 /* False after a line if the text is not a case. */
-static bool run_case(run *r, const char *text)
+static bool run_case(run *r, const char *line)
 {
-    char why[256];
+    char why[256], text[1100];
     struct test_case c;
+    snprintf(text, sizeof text, "%s%s%s", line, r->options->type ? " --type " : "",
+             r->options->type ? r->options->type : "");
     if (!case_parse(text, r->options->op, &c, why, sizeof why)) {
         fail("--case: %s", why);
         return false;
@@ -155,6 +167,9 @@ static bool run_case(run *r, const char *text)
     r->text = rest[0] == '-' ? rest : rest + strcspn(rest, " \t");
     r->text += strspn(r->text, " \t");
     r->c = &c;
+    if (r->options->kernel && !c.kernel[0]) {
+        snprintf(c.kernel, sizeof c.kernel, "%s", r->options->kernel);
+    }
     check_variants(&r->check, &c, run_variant, r);
     r->done++;
     show_progress(r);

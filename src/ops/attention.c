@@ -131,7 +131,7 @@ clattn_status clattn_attention_variants(clattn_context *context, const clattn_at
         return clattn__refuse("attention: %s is NULL", context ? "report" : "context");
     }
     TRY(clattn__attention_complete(desc, CLATTN__MAX_HEAD_DIM, &full));
-    clattn__report_variants(context, &clattn__attention_family, &full, report, user);
+    clattn__report_variants(context, &clattn__attention_family, &full, full.kernel, report, user);
     return CLATTN_OK;
 }
 

@@ -45,6 +45,16 @@ void clattn__rows_adapt(const clattn_device_facts *facts, const void *desc, int 
 void clattn__rows_geometry(const int *params, const int64_t extent[3], size_t global[3],
                            size_t local[3]);
 
+/* attention_matrix.c: of attention/matrix, and of its tests' form with emulated instructions */
+bool clattn__matrix_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                         char reason[CLATTN__REASON_BYTES]);
+void clattn__matrix_adapt(const clattn_device_facts *facts, const void *desc, int *params);
+bool clattn__emulated_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                           char reason[CLATTN__REASON_BYTES]);
+void clattn__emulated_adapt(const clattn_device_facts *facts, const void *desc, int *params);
+void clattn__matrix_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                             size_t local[3]);
+
 /* attention.c: fills in what zero stands for, then checks */
 clattn_status clattn__attention_complete(const clattn_attention_desc *desc, int32_t most_columns,
                                          clattn_attention_desc *full);

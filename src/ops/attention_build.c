@@ -144,7 +144,7 @@ static clattn_status build_variant(struct attention_op *op, const struct clattn_
     size_t global[3], local[3];
     const struct clattn__options options = clattn__attention_options(variant, params, &op->desc);
     variant->geometry(params, one, global, local);
-    TRY(clattn__build_kernel(op->base.context, variant->name, &options, out));
+    TRY(clattn__build_kernel(op->base.context, clattn__variant_file(variant), &options, out));
     return start_kernel(
         op, *out, variant->few_rows ? clattn__attention_bind_few : clattn__attention_bind, local);
 }

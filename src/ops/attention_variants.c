@@ -125,6 +125,15 @@ static void decode_wide_adapt(const clattn_device_facts *facts, const void *desc
     params[DECODE_BLOCKS] = block == 1 ? 16 : block == 2 ? 8 : block <= 4 ? 4 : 2;
 }
 
+/* attention/emulated with the layouts of one engine. */
+#define EMULATED(engine, number)                                                                   \
+    {                                                                                              \
+        .name = "attention/emulated_" engine, .forced_only = true, .file = "attention/emulated",   \
+        .fits = clattn__emulated_fits,                                                             \
+        .params = {{"ENGINE", number}, {"PACK", 1}, {"TEAMS", 4}, {"BLOCKS", 1}, {"TILE_K", 32}},  \
+        .adapt = clattn__emulated_adapt, .geometry = clattn__matrix_geometry                       \
+    }
+
 const struct clattn__variant clattn__attention_variants[] = {
     {.name = "attention/wide",
      .fits = wide_fits,
@@ -140,6 +149,16 @@ const struct clattn__variant clattn__attention_variants[] = {
      .params = {{"WIDTH", 16}, {"BLOCK", 1}, {"BLOCKS", 16, {1, 2, 4, 8, 16}}},
      .adapt = decode_wide_adapt,
      .geometry = clattn__cells},
+    {.name = "attention/matrix",
+     .fits = clattn__matrix_fits,
+     .params = {{"ENGINE", CLATTN_ENGINE_NV_MMA},
+                {"PACK", 1},
+                {"TEAMS", 4, {2, 4, 8}},
+                {"BLOCKS", 1, {1, 2}},
+                {"TILE_K", 32, {32, 64, 128}}},
+     .adapt = clattn__matrix_adapt,
+     .geometry = clattn__matrix_geometry},
+    EMULATED("nv_mma", CLATTN_ENGINE_NV_MMA),
     {.name = "attention/tiled",
      .fits = tiled_fits,
      .params = {{"TILE_Q", 32, {16, 32, 64}},

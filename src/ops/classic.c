@@ -161,7 +161,7 @@ clattn_status clattn_classic_variants(clattn_context *context, const clattn_clas
     if (!clattn__is_additive(full.kind)) {
         return clattn_attention_variants(context, &full.attention, report, user);
     }
-    clattn__report_variants(context, &clattn__additive_family, &full, report, user);
+    clattn__report_variants(context, &clattn__additive_family, &full, NULL, report, user);
     return CLATTN_OK;
 }
 

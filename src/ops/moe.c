@@ -86,7 +86,7 @@ clattn_status clattn_moe_variants(clattn_context *context, const clattn_moe_desc
         return clattn__refuse("moe: %s is NULL", !context ? "context" : !desc ? "desc" : "report");
     }
     TRY(check(desc));
-    clattn__report_variants(context, &clattn__moe_family, desc, report, user);
+    clattn__report_variants(context, &clattn__moe_family, desc, NULL, report, user);
     return CLATTN_OK;
 }
 

@@ -186,7 +186,7 @@ clattn_status clattn_project_variants(clattn_context *context, const clattn_proj
     }
     clattn_project_desc full;
     TRY(complete(desc, &full));
-    clattn__report_variants(context, &clattn__project_family, &full, report, user);
+    clattn__report_variants(context, &clattn__project_family, &full, NULL, report, user);
     return CLATTN_OK;
 }
 

@@ -64,7 +64,7 @@ clattn_status clattn__simple_variants(const struct clattn__family *family, clatt
         return clattn__refuse("%s: %s is NULL", family->op, context ? "report" : "context");
     }
     TRY(complete(family, desc, &full));
-    clattn__report_variants(context, family, full, report, user);
+    clattn__report_variants(context, family, full, NULL, report, user);
     free(full);
     return CLATTN_OK;
 }

@@ -380,7 +380,10 @@ static void candidates(const struct check *check, const struct test_case *c, con
 clattn_status check_attention_variants(clattn_context *context, const struct test_case *c,
                                        clattn_variant_report *report, void *user)
 {
-    const clattn_attention_desc desc = {.head_dim = c->head_dim, .query_heads = c->heads};
+    const clattn_attention_desc desc = {.head_dim = c->head_dim,
+                                        .query_heads = c->heads,
+                                        .type = c->type,
+                                        .kernel = c->kernel[0] ? c->kernel : NULL};
     return clattn_attention_variants(context, &desc, report, user);
 }
 

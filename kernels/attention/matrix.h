@@ -1,0 +1,487 @@
+/* Attention on matrix engines, over the fragment layer of matrix/engine.h (Dao 2023).
+ *
+ * A work-group owns TILE_Q rows of one kv head, a row being a query of one of PACK query heads: row
+ * r is query r / PACK of head r % PACK, so that heads which share keys share their tiles.  Each
+ * sub-group (team) has BLOCKS x QUERIES of the rows and keeps their queries and results in registers:
+ *   S = K Q^T                  K through local memory, TILE_K keys at a time
+ *   P = 2^(S - rowmax)         in registers; rounded to TYPE it is an operand of
+ *   O = factor * O + P V       V through local memory
+ * Values are fetched while S is computed, the next keys while O is.
+ *
+ * Scores are in units of log2.  A result of f32 takes weights as a sum of two rounded parts.
+ * A weight of 0 times a value that is not finite is NaN: where keys may be hidden, rows whose result
+ * is not finite are computed again at the end, one by one and without the keys they do not see.
+ *
+ * Launch: local {SUBGROUP * TEAMS, 1, 1}, one group per {row tile, kv head, batch}.
+ * Local:  TILE_K keys and values, or TEAMS * QUERIES queries if these are more.
+ * Memory: VALUE_DIM * QUERIES * BLOCKS / SUBGROUP floats of O per work-item, and queries and scores.
+ * Params: TYPE (F16 or BF16), OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, PACK, TEAMS, BLOCKS, TILE_K,
+ *         and those of score.h and matrix/engine.h. */
+#include "base.h"
+#include "attention/arguments.h"
+#include "attention/score.h"
+
+#define HEAD_STEPS ((HEAD_DIM + 15) / 16)
+#define VALUE_STEPS ((VALUE_DIM + 15) / 16)
+#define KEY_BLOCKS (TILE_K / 16)
+#include "matrix/engine.h"
+
+/* Emulated, arrays need no registers, and there should be little to compile. */
+#if EMULATED
+#define UNROLL _Pragma("unroll 1")
+#else
+#define UNROLL _Pragma("unroll")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+#define ITEMS (SUBGROUP * TEAMS)
+#define TEAM_ROWS (BLOCKS * QUERIES)
+#define TILE_Q (TEAMS * TEAM_ROWS)
+#define QUERY_PITCH (HEAD_STEPS * 16 + 8)
+#define QUERY_TILE (TEAMS * QUERIES * QUERY_PITCH)
+#define LOCAL_HALVES (KEY_TILE + VALUE_TILE > QUERY_TILE ? KEY_TILE + VALUE_TILE : QUERY_TILE)
+#define HIDES (CAUSAL || WINDOW || WITH_MASK || WITH_BIAS)
+#define LN2 0.69314718055994530942f
+
+/* ---- Tiles: 8 columns at a time, zeros where there is nothing -------------------------------- */
+
+#define KEY_CHUNKS (HEAD_STEPS * 2)
+#define VALUE_CHUNKS (VALUE_STEPS * 2)
+#define SHARE(n) (((n) + ITEMS - 1) / ITEMS) /* of a work-item */
+
+/* Whether every row begins at a multiple of 16 bytes. */
+static inline bool rows_aligned(const long4 at) { return ((at.x | at.y | at.z | at.w) & 7) == 0; }
+
+static inline uint4 load_chunk(__global const void *values, const long row, const int column, const int columns,
+                               const bool aligned)
+{
+    __global const ushort *from = (__global const ushort *)values + row + column;
+    if (aligned && column + 8 <= columns) {
+        return *(__global const uint4 *)from;
+    }
+    uint part[4];
+    for (int n = 0; n < 4; n++) {
+        const uint low = column + 2 * n < columns ? from[2 * n] : 0;
+        const uint high = column + 2 * n + 1 < columns ? from[2 * n + 1] : 0;
+        part[n] = low | high << 16;
+    }
+    return (uint4)(part[0], part[1], part[2], part[3]);
+}
+
+/* Rows on their way from global to local memory: in registers, unless the device copies by itself. */
+struct fetch {
+    uint4 keys[ASYNC_COPY ? 1 : SHARE(TILE_K * KEY_CHUNKS)];
+    uint4 values[ASYNC_COPY ? 1 : SHARE(TILE_K * VALUE_CHUNKS)];
+};
+
+/* One chunk: straight to its place if that can be, else into a register. */
+INLINE void fetch_chunk(uint4 *kept, __local ushort *to, const struct rows_of *rows, const struct keys_of *keys,
+                        const int j, const int end, const int g, const int column, const int columns,
+                        const bool aligned)
+{
+    const bool there = j < end;
+    const long row = key_place(keys, rows->at, there ? j : 0, g);
+#if ASYNC_COPY
+    if (aligned && column + 8 <= columns) {
+        copy_async(to, (__global const ushort *)rows->values + row + column, there);
+        return;
+    }
+    *(__local uint4 *)to = there ? load_chunk(rows->values, row, column, columns, aligned) : (uint4)(0);
+#else
+    *kept = there ? load_chunk(rows->values, row, column, columns, aligned) : (uint4)(0);
+#endif
+}
+
+INLINE void fetch_keys(struct fetch *fetch, __local ushort *tile, const struct rows_of *rows,
+                       const struct keys_of *keys, const int j0, const int end, const int g, const bool aligned)
+{
+    UNROLL
+    for (int n = 0; n < SHARE(TILE_K * KEY_CHUNKS); n++) {
+        const int chunk = n * ITEMS + get_local_id(0), t = chunk / KEY_CHUNKS, c = chunk % KEY_CHUNKS * 8;
+        if (chunk < TILE_K * KEY_CHUNKS) {
+            fetch_chunk(&fetch->keys[ASYNC_COPY ? 0 : n], tile + KEY_AT(t, c), rows, keys, j0 + t, end, g, c, HEAD_DIM,
+                        aligned);
+        }
+    }
+}
+
+/* The row and column of a work-item's n-th chunk of values; with pairs, two rows follow each other. */
+INLINE int2 value_chunk(const int n)
+{
+    const int chunk = n / (1 + VALUES_PAIRED) * ITEMS + get_local_id(0);
+    return (int2)(chunk / VALUE_CHUNKS * (1 + VALUES_PAIRED) + (VALUES_PAIRED ? n % 2 : 0),
+                  chunk % VALUE_CHUNKS * 8);
+}
+#define VALUE_SHARE (SHARE(TILE_K * VALUE_CHUNKS / (1 + VALUES_PAIRED)) * (1 + VALUES_PAIRED))
+
+INLINE void fetch_values(struct fetch *fetch, __local ushort *tile, const struct rows_of *rows,
+                         const struct keys_of *keys, const int j0, const int end, const int g, const bool aligned)
+{
+    UNROLL
+    for (int n = 0; n < VALUE_SHARE; n++) {
+        const int2 at = value_chunk(n);
+        if (at.x < TILE_K) {
+            fetch_chunk(&fetch->values[ASYNC_COPY ? 0 : n], tile + VALUE_AT(at.x, at.y), rows, keys, j0 + at.x, end, g,
+                        at.y, VALUE_DIM, aligned);
+        }
+    }
+}
+
+/* What was fetched is in its place after this and a barrier. */
+INLINE void place_keys(const struct fetch *fetch, __local ushort *tile)
+{
+#if ASYNC_COPY
+    wait_copies();
+#else
+    UNROLL
+    for (int n = 0; n < SHARE(TILE_K * KEY_CHUNKS); n++) {
+        const int chunk = n * ITEMS + get_local_id(0), t = chunk / KEY_CHUNKS, c = chunk % KEY_CHUNKS * 8;
+        if (chunk < TILE_K * KEY_CHUNKS) {
+            *(__local uint4 *)(tile + KEY_AT(t, c)) = fetch->keys[n];
+        }
+    }
+#endif
+}
+
+INLINE void place_values(const struct fetch *fetch, __local ushort *tile)
+{
+#if ASYNC_COPY
+    wait_copies();
+#elif VALUES_PAIRED
+    UNROLL
+    for (int n = 0; n < VALUE_SHARE; n += 2) {
+        const int2 at = value_chunk(n);
+        if (at.x < TILE_K) {
+            const ushort8 even = as_ushort8(fetch->values[n]), odd = as_ushort8(fetch->values[n + 1]);
+            UNROLL
+            for (int c = 0; c < 8; c++) {
+                *(__local uint *)(tile + VALUE_AT(at.x, at.y + c)) = even[c] | (uint)odd[c] << 16;
+            }
+        }
+    }
+#else
+    UNROLL
+    for (int n = 0; n < VALUE_SHARE; n++) {
+        const int2 at = value_chunk(n);
+        if (at.x < TILE_K) {
+            *(__local uint4 *)(tile + VALUE_AT(at.x, at.y)) = fetch->values[n];
+        }
+    }
+#endif
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+/* The query and head of a row. */
+struct row {
+    int i, h;
+};
+
+static inline struct row row_at(const int r, const int h0)
+{
+    const struct row row = {r / PACK, h0 + r % PACK};
+    return row;
+}
+
+/* The head of a row: what of struct head depends on the query head. */
+static inline struct head own_head(const struct score_arguments *a, const struct head *shared, const int b,
+                                   const int h, __global const float *alibi, const long4 alibi_at)
+{
+    struct head head = *shared;
+    head.slope = WITH_ALIBI && alibi ? -alibi[place(alibi_at, b, 0, h)] : 0.0f;
+    head.bias = place(a->bias_at, b, 0, h);
+    head.mask = place(a->mask_at, b, 0, h);
+    return head;
+}
+
+/* A score in units of log2; finite stays finite, NaN NaN. */
+static inline float in_log2(const float score)
+{
+    const float x = score * LOG2E;
+    return isinf(x) && !isinf(score) ? copysign(FLT_MAX, x) : x;
+}
+
+/* The score of any key: softcap, bias, ALiBi, and -inf for what the row does not see. */
+static inline float any_score(const struct score_arguments *a, const struct head *head, const int i, const int j,
+                              const float score)
+{
+    return sees(a, head, i, j) ? in_log2(finish_score(a, head, i, j, score)) : -INFINITY;
+}
+
+/* 2^(score - max), also where both are -inf. */
+static inline float weight_of(const float score, const float max)
+{
+    return native_exp2(score - (max == -INFINITY ? 0.0f : max));
+}
+
+/* 16 columns of a row's result once more, without the values of keys that it does not see. */
+static inline block careful_result(const struct engine *engine, const int slot, block result, const int column0,
+                                   const struct score_arguments *a, const struct head *head, const int i,
+                                   const struct rows_of *all_keys, const struct rows_of *all_values, const int g,
+                                   __global const void *q, const long query, const float scale, const float max)
+{
+    const struct span keys = visible_span(a, head, i, i);
+    float sum[SCORES];
+    for (int e = 0; e < SCORES; e++) {
+        sum[e] = 0.0f;
+    }
+    for (int j = keys.first; j < keys.end; j++) {
+        const struct row_place key = row_place(all_keys, &head->keys, j, g);
+        const struct row_place value = row_place(all_values, &head->keys, j, g);
+        float score = 0.0f;
+        for (int c = 0; c < HEAD_DIM; c++) {
+            score = fma(load(TYPE, q, query + c), load_of(all_keys, key, c), score);
+        }
+        score = any_score(a, head, i, j, scale * score);
+        if (score == -INFINITY) {
+            continue;
+        }
+        const float weight = weight_of(score, max);
+        for (int e = 0; e < SCORES; e++) {
+            const int column = column0 + inner_of(engine->lane, e);
+            if (slot_of(e) == slot && column < VALUE_DIM) {
+                sum[e] = fma(weight, load_of(all_values, value, column), sum[e]);
+            }
+        }
+    }
+    UNROLL
+    for (int e = 0; e < SCORES; e++) {
+        result[e] = slot_of(e) == slot ? sum[e] : result[e];
+    }
+    return result;
+}
+
+/* ---- The kernel ------------------------------------------------------------------------------ */
+
+__kernel SUBGROUPS __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
+{
+    __local ushort tile[LOCAL_HALVES] __attribute__((aligned(16)));
+    __local float exchange[TEAMS * EXCHANGE];
+    __local ushort *const key_tile = tile, *const value_tile = tile + KEY_TILE;
+
+    const int team = team_id(), lane = lane_id();
+    const struct engine engine = {lane, exchange + team * EXCHANGE};
+    const int h0 = get_group_id(1) * PACK, b = get_group_id(2), g = h0 / GROUP;
+    const struct score_arguments a = SCORE_ARGUMENTS;
+    const struct head head = HEAD_OF(&a, b, h0);
+    const struct rows_of all_keys = KEY_ROWS, all_values = VALUE_ROWS;
+    const bool keys_aligned = rows_aligned(k_at), values_aligned = rows_aligned(v_at);
+    const int rows = head.n_q * PACK, r0 = get_group_id(0) * TILE_Q;
+    if (r0 >= rows) {
+        return;
+    }
+    const int team0 = r0 + team * TEAM_ROWS;
+    const int i0 = min(team0, rows - 1) / PACK, i1 = (min(team0 + TEAM_ROWS, rows) - 1) / PACK;
+    const struct span keys = visible_span(&a, &head, r0 / PACK, (min(r0 + TILE_Q, rows) - 1) / PACK);
+    const struct span own = visible_span(&a, &head, i0, i1);
+
+    row_part query[BLOCKS][HEAD_STEPS];
+    UNROLL
+    for (int n = 0; n < BLOCKS; n++) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (int m = get_local_id(0); m < TEAMS * QUERIES * KEY_CHUNKS; m += ITEMS) {
+            const int t = m / KEY_CHUNKS, c = m % KEY_CHUNKS * 8;
+            const int r = r0 + t / QUERIES * TEAM_ROWS + n * QUERIES + t % QUERIES;
+            const struct row row = row_at(min(r, rows - 1), h0);
+            *(__local uint4 *)(tile + t * QUERY_PITCH + c) =
+                load_chunk(q, place(q_at, b, head.q0 + row.i, row.h), c, HEAD_DIM, rows_aligned(q_at));
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+        UNROLL
+        for (int s = 0; s < HEAD_STEPS; s++) {
+            query[n][s] = load_row_part(&engine, tile + team * QUERIES * QUERY_PITCH + s * 16, QUERY_PITCH);
+        }
+    }
+
+    block sum[BLOCKS][VALUE_STEPS];
+    float max[BLOCKS][ROWS], total[BLOCKS][ROWS]; /* total: of this lane's keys alone */
+    UNROLL
+    for (int n = 0; n < BLOCKS; n++) {
+        UNROLL
+        for (int s = 0; s < VALUE_STEPS; s++) {
+            sum[n][s] = (block)(0.0f);
+        }
+        UNROLL
+        for (int s = 0; s < ROWS; s++) {
+            const struct row row = row_at(team0 + n * QUERIES + row_of(lane, s), h0);
+            max[n][s] = sinks ? in_log2(sinks[place(sinks_at, 0, 0, row.h)]) : -INFINITY;
+            total[n][s] = max[n][s] == -INFINITY || !leads_row(lane) ? 0.0f : 1.0f;
+        }
+    }
+
+    struct fetch fetch;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (keys.first < keys.end) {
+        fetch_keys(&fetch, key_tile, &all_keys, &head.keys, keys.first, head.used, g, keys_aligned);
+    }
+    for (int j0 = keys.first; j0 < keys.end; j0 += TILE_K) {
+        const bool needed = j0 < own.end && j0 + TILE_K > own.first;
+        const bool whole = wholly_visible(&a, &head, i0, i1, j0, j0 + TILE_K);
+        place_keys(&fetch, key_tile);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        fetch_values(&fetch, value_tile, &all_values, &head.keys, j0, head.used, g, values_aligned);
+
+        block score[BLOCKS][KEY_BLOCKS];
+        row_part weights[BLOCKS][KEY_BLOCKS], rests[BLOCKS][KEY_BLOCKS];
+        if (needed) {
+            UNROLL
+            for (int n = 0; n < BLOCKS; n++) {
+                UNROLL
+                for (int t = 0; t < KEY_BLOCKS; t++) {
+                    score[n][t] = (block)(0.0f);
+                }
+            }
+            UNROLL
+            for (int s = 0; s < HEAD_STEPS; s++) {
+                UNROLL
+                for (int t = 0; t < KEY_BLOCKS; t++) {
+                    const column_part key = load_key_part(&engine, key_tile, t * 16, s * 16);
+                    UNROLL
+                    for (int n = 0; n < BLOCKS; n++) {
+                        score[n][t] = multiply(&engine, key, query[n][s], score[n][t]);
+                    }
+                }
+            }
+
+            bool rose = false;
+            float factor[BLOCKS][ROWS];
+            UNROLL
+            for (int n = 0; n < BLOCKS; n++) {
+                UNROLL
+                for (int s = 0; s < ROWS; s++) {
+                    const struct row row = row_at(team0 + n * QUERIES + row_of(lane, s), h0);
+                    const struct head mine = own_head(&a, &head, b, row.h, alibi, alibi_at);
+                    float top = -INFINITY;
+                    UNROLL
+                    for (int t = 0; t < KEY_BLOCKS; t++) {
+                        UNROLL
+                        for (int e = 0; e < SCORES; e++) {
+                            if (slot_of(e) != s) {
+                                continue;
+                            }
+                            float x = score[n][t][e] * scale;
+                            if (whole && !SOFTCAP && !WITH_ALIBI) {
+                                x *= LOG2E;
+                            } else {
+                                const int j = j0 + t * 16 + inner_of(lane, e);
+                                x = row.i < head.n_q ? any_score(&a, &mine, row.i, j, x) : -INFINITY;
+                            }
+                            score[n][t][e] = x;
+                            top = x > top ? x : top;
+                        }
+                    }
+                    top = row_max(top);
+                    top = top > max[n][s] ? top : max[n][s];
+                    factor[n][s] = weight_of(max[n][s], top);
+                    rose = rose || top != max[n][s];
+                    max[n][s] = top;
+                    total[n][s] *= factor[n][s];
+                    UNROLL
+                    for (int t = 0; t < KEY_BLOCKS; t++) {
+                        UNROLL
+                        for (int e = 0; e < SCORES; e++) {
+                            if (slot_of(e) == s) {
+                                score[n][t][e] = weight_of(score[n][t][e], top);
+                                total[n][s] += score[n][t][e];
+                            }
+                        }
+                    }
+                }
+            }
+            if (any_lane(rose)) {
+                UNROLL
+                for (int n = 0; n < BLOCKS; n++) {
+                    UNROLL
+                    for (int s = 0; s < VALUE_STEPS; s++) {
+                        UNROLL
+                        for (int e = 0; e < SCORES; e++) {
+                            sum[n][s][e] *= factor[n][slot_of(e)];
+                        }
+                    }
+                }
+            }
+            UNROLL
+            for (int n = 0; n < BLOCKS; n++) {
+                UNROLL
+                for (int t = 0; t < KEY_BLOCKS; t++) {
+                    weights[n][t] = weights_part(&engine, score[n][t]);
+                    if (OUT_TYPE == F32) {
+                        block rest;
+                        UNROLL
+                        for (int e = 0; e < SCORES; e++) {
+                            rest[e] = score[n][t][e] - part_value(part_bits(score[n][t][e]));
+                        }
+                        rests[n][t] = weights_part(&engine, rest);
+                    }
+                }
+            }
+        }
+
+        place_values(&fetch, value_tile);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (j0 + TILE_K < keys.end) {
+            fetch_keys(&fetch, key_tile, &all_keys, &head.keys, j0 + TILE_K, head.used, g, keys_aligned);
+        }
+        if (needed) {
+            UNROLL
+            for (int t = 0; t < KEY_BLOCKS; t++) {
+                UNROLL
+                for (int s = 0; s < VALUE_STEPS; s++) {
+                    const column_part value = load_value_part(&engine, value_tile, t * 16, s * 16);
+                    UNROLL
+                    for (int n = 0; n < BLOCKS; n++) {
+                        sum[n][s] = multiply(&engine, value, weights[n][t], sum[n][s]);
+                        if (OUT_TYPE == F32) {
+                            sum[n][s] = multiply(&engine, value, rests[n][t], sum[n][s]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    UNROLL
+    for (int n = 0; n < BLOCKS; n++) {
+        UNROLL
+        for (int s = 0; s < ROWS; s++) {
+            total[n][s] = row_sum(total[n][s]);
+        }
+    }
+    UNROLL
+    for (int n = 0; n < BLOCKS; n++) {
+        UNROLL
+        for (int s = 0; s < ROWS; s++) {
+            const struct row row = row_at(team0 + n * QUERIES + row_of(lane, s), h0);
+            const float all = total[n][s];
+            if (row.i >= head.n_q) {
+                continue;
+            }
+            const struct head mine = own_head(&a, &head, b, row.h, alibi, alibi_at);
+            const float normal = all == 0.0f ? 0.0f : 1.0f / all;
+            const long to = place(out_at, b, head.q0 + row.i, row.h);
+            UNROLL
+            for (int c = 0; c < VALUE_STEPS; c++) {
+                bool finite = true;
+                UNROLL
+                for (int e = 0; e < SCORES; e++) {
+                    finite = finite && (slot_of(e) != s || isfinite(sum[n][c][e]));
+                }
+                if (HIDES && !finite) {
+                    sum[n][c] = careful_result(&engine, s, sum[n][c], c * 16, &a, &mine, row.i, &all_keys, &all_values, g, q,
+                                               place(q_at, b, head.q0 + row.i, row.h), scale, max[n][s]);
+                }
+                UNROLL
+                for (int e = 0; e < SCORES; e++) {
+                    const int column = c * 16 + inner_of(lane, e);
+                    if (slot_of(e) == s && column < VALUE_DIM) {
+                        store(OUT_TYPE, out, to + column, sum[n][c][e] * normal);
+                    }
+                }
+            }
+            if (lse && leads_row(lane)) {
+                lse[place(lse_at, b, head.q0 + row.i, row.h)] =
+                    all == 0.0f ? -INFINITY : max[n][s] * LN2 + log(all);
+            }
+        }
+    }
+}

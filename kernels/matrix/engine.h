@@ -1,0 +1,71 @@
+/* The fragment layer: one interface over every matrix engine, so that algorithms are written once.
+ *
+ * A block is 16 keys (or value columns) x QUERIES results in f32, spread over the lanes of a
+ * sub-group.  It is made from two operands that are 16 long in the direction that is summed:
+ *   block += column_part (16 keys x 16)  *  row_part (QUERIES x 16)
+ * and the weights of 16 keys, a block of the first product, become a row_part of the second without
+ * leaving the sub-group.  Which operand an instruction calls A is each header's own business.
+ * The layouts are those that the makers publish; all lanes of a sub-group reach every call.
+ *
+ * Each engine's header gives
+ *   SUBGROUP, LANES_BY    see lanes.h
+ *   QUERIES, SCORES       of a block: queries, and floats that a lane holds
+ *   ROWS                  queries that a lane has results of: slots 0 .. ROWS - 1
+ *   LOWEST_SHARED, SHARED the lanes that share a row differ in bits LOWEST_SHARED .. SHARED / 2
+ *   block, row_part, column_part
+ *   slot_of(e)            of result e of a lane
+ *   row_of(lane, slot)    its query, inner_of(lane, e) its key or column
+ *   KEY_AT, VALUE_AT      where key and column lie in the tiles in local memory, in halves; with
+ *                         VALUES_PAIRED a column's values of keys 2n and 2n + 1 are neighbours there
+ *   KEY_TILE, VALUE_TILE  halves of a tile
+ *   load_row_part, load_key_part, load_value_part, weights_part, multiply
+ *   ASYNC_COPY            whether global memory can be copied to local without registers
+ *
+ * Params: ENGINE (a clattn_engine), EMULATED (1: the instructions are computed lane by lane, on any
+ * device that has sub-groups of that size), TYPE (F16 or BF16).  TILE_K, HEAD_STEPS and VALUE_STEPS
+ * (of 16 columns) are the algorithm's. */
+#define NV_MMA 1
+#define AMD_WMMA 2
+#define AMD_WMMA_GFX12 3
+#define AMD_MFMA 4
+#define INTEL_DPAS_8 5
+#define INTEL_DPAS_16 6
+
+/* What emulation needs; nothing of it is left where instructions are real. */
+struct engine {
+    int lane;
+    __local float *exchange; /* EXCHANGE floats of this sub-group */
+};
+
+/* Half or bf16 bits of a float. */
+static inline ushort part_bits(const float value)
+{
+    ushort bits;
+    if (TYPE == BF16) {
+        bits = bf16_bits(value);
+    } else {
+        vstore_half_rte(value, 0, (half *)&bits);
+    }
+    return bits;
+}
+
+static inline float part_value(const ushort bits)
+{
+    return TYPE == BF16 ? as_float((uint)bits << 16) : vload_half(0, (const half *)&bits);
+}
+
+#if EMULATED
+#include "matrix/emulated.h"
+#else
+#define EXCHANGE 1
+#endif
+
+#if ENGINE == NV_MMA
+#include "matrix/nv_mma.h"
+#endif
+
+static inline float row_max(const float v) { return lanes_max(v, LOWEST_SHARED, SHARED); }
+static inline float row_sum(const float v) { return lanes_sum(v, LOWEST_SHARED, SHARED); }
+
+/* The first of the lanes that share a row. */
+static inline bool leads_row(const int lane) { return (lane & (SHARED - LOWEST_SHARED)) == 0; }

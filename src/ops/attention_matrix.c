@@ -1,0 +1,130 @@
+/* attention/matrix on each engine: whether it fits, and with which tiles. */
+#include "attention.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { ENGINE, PACK, TEAMS, BLOCKS, TILE_K }; /* places in params */
+
+enum { MOST_COLUMNS = 256, COLUMN_STEP = 16 };
+
+/* Of an engine's blocks, as its header in kernels/matrix says, and of the tiles made of them: at
+ * most so many blocks of queries to a sub-group, whose results stay in registers. */
+static const struct shape {
+    int subgroup, queries;
+    int teams, blocks, tile_k;
+    int padding; /* halves more to a row in local memory */
+} shapes[] = {
+    [CLATTN_ENGINE_NV_MMA] = {32, 16, 4, 2, 32, 8},
+    [CLATTN_ENGINE_AMD_WMMA] = {32, 16, 4, 1, 64, 8},
+    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {32, 16, 4, 1, 64, 8},
+    [CLATTN_ENGINE_AMD_MFMA] = {64, 16, 4, 2, 64, 8},
+    [CLATTN_ENGINE_INTEL_DPAS_8] = {8, 8, 8, 1, 32, 8},
+    [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 16, 8, 1, 32, 8},
+};
+
+static int padded(int columns, int step) { return (columns + step - 1) / step * step; }
+
+static size_t local_bytes(const struct shape *shape, const clattn_attention_desc *d,
+                          const int *params)
+{
+    const int head = padded(d->head_dim, COLUMN_STEP) + shape->padding;
+    const int value = padded(d->value_dim, COLUMN_STEP) + shape->padding;
+    const int tiles = params[TILE_K] * (head + value);
+    const int queries = params[TEAMS] * shape->queries * head;
+    return sizeof(cl_half) * (size_t)(tiles > queries ? tiles : queries);
+}
+
+static bool fits_tiles(const clattn_device_facts *facts, const clattn_attention_desc *d,
+                       const int *params, char reason[CLATTN__REASON_BYTES])
+{
+    const struct shape *shape = &shapes[params[ENGINE]];
+    const size_t items = (size_t)(params[TEAMS] * shape->subgroup);
+    const size_t bytes = local_bytes(shape, d, params);
+    if (facts->max_work_group < items) {
+        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %zu, the device allows %zu",
+                 items, facts->max_work_group);
+        return false;
+    }
+    if (facts->local_bytes < bytes) {
+        snprintf(reason, CLATTN__REASON_BYTES,
+                 "needs %zu bytes of local memory, the device has %llu", bytes,
+                 (unsigned long long)facts->local_bytes);
+        return false;
+    }
+    return true;
+}
+
+static bool fits_desc(const clattn_attention_desc *d, char reason[CLATTN__REASON_BYTES])
+{
+    if ((d->type != CLATTN_F16 && d->type != CLATTN_BF16) || d->kv_type != d->type) {
+        snprintf(reason, CLATTN__REASON_BYTES, "takes f16 or bf16 throughout, not %s with %s keys",
+                 clattn_type_name(d->type), clattn_type_name(d->kv_type));
+        return false;
+    }
+    if (d->head_dim > MOST_COLUMNS || d->value_dim > MOST_COLUMNS) {
+        snprintf(reason, CLATTN__REASON_BYTES, "takes heads of at most %d columns", MOST_COLUMNS);
+        return false;
+    }
+    return true;
+}
+
+bool clattn__matrix_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                         char reason[CLATTN__REASON_BYTES])
+{
+    if (facts->engine == CLATTN_ENGINE_NONE) {
+        snprintf(reason, CLATTN__REASON_BYTES, "%s", facts->engine_reason);
+        return false;
+    }
+    return fits_desc(desc, reason) && fits_tiles(facts, desc, params, reason);
+}
+
+bool clattn__emulated_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                           char reason[CLATTN__REASON_BYTES])
+{
+    const int subgroup = shapes[params[ENGINE]].subgroup;
+    if (facts->lanes != CLATTN_LANES_INTEL || !(facts->subgroup_sizes & (uint32_t)subgroup)) {
+        snprintf(reason, CLATTN__REASON_BYTES, "needs cl_intel_subgroups with sub-groups of %d",
+                 subgroup);
+        return false;
+    }
+    return fits_desc(desc, reason) && fits_tiles(facts, desc, params, reason);
+}
+
+/* Wider heads leave registers for one block alone. */
+static void adapt(const clattn_attention_desc *d, int engine, int *params)
+{
+    const int columns = d->head_dim > d->value_dim ? d->head_dim : d->value_dim;
+    const struct shape *shape = &shapes[engine];
+    params[ENGINE] = engine;
+    params[PACK] = d->query_heads / d->kv_heads;
+    params[TEAMS] = shape->teams;
+    params[BLOCKS] = columns > 128 ? 1 : shape->blocks;
+    params[TILE_K] = columns > 128 ? 32 : shape->tile_k;
+}
+
+void clattn__matrix_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+{
+    const int engine = facts->engine == CLATTN_ENGINE_NONE ? CLATTN_ENGINE_NV_MMA : facts->engine;
+    adapt(desc, engine, params);
+}
+
+/* The row says which engine. */
+void clattn__emulated_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+{
+    (void)facts;
+    adapt(desc, params[ENGINE], params);
+}
+
+void clattn__matrix_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                             size_t local[3])
+{
+    const struct shape *shape = &shapes[params[ENGINE]];
+    const int64_t tile = params[TEAMS] * params[BLOCKS] * shape->queries;
+    const size_t items = (size_t)(params[TEAMS] * shape->subgroup);
+    const size_t l[3] = {items, 1, 1};
+    const size_t g[3] = {(size_t)clattn__divide_up(extent[0] * params[PACK], tile) * items,
+                         (size_t)(extent[1] / params[PACK]), (size_t)extent[2]};
+    memcpy(global, g, sizeof g);
+    memcpy(local, l, sizeof l);
+}
