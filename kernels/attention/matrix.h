@@ -6,17 +6,18 @@
  *   S = K Q^T                  K through local memory, TILE_K keys at a time
  *   P = 2^(S - rowmax)         in registers; rounded to TYPE it is an operand of
  *   O = factor * O + P V       V through local memory
- * Values are fetched while S is computed, the next keys while O is.
+ * With STAGES tiles in local memory, whole tiles are fetched STAGES - 1 ahead.  With one, values are
+ * fetched while S is computed and the next keys while O is, through registers.
  *
  * Scores are in units of log2.  A result of f32 takes weights as a sum of two rounded parts.
  * A weight of 0 times a value that is not finite is NaN: where keys may be hidden, rows whose result
  * is not finite are computed again at the end, one by one and without the keys they do not see.
  *
  * Launch: local {SUBGROUP * TEAMS, 1, 1}, one group per {row tile, kv head, batch}.
- * Local:  TILE_K keys and values, or TEAMS * QUERIES queries if these are more.
+ * Local:  STAGES * TILE_K keys and values, or TEAMS * QUERIES queries if these are more.
  * Memory: VALUE_DIM * QUERIES * BLOCKS / SUBGROUP floats of O per work-item, and queries and scores.
  * Params: TYPE (F16 or BF16), OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, PACK, TEAMS, BLOCKS, TILE_K,
- *         and those of score.h and matrix/engine.h. */
+ *         STAGES, and those of score.h and matrix/engine.h. */
 #include "base.h"
 #include "attention/arguments.h"
 #include "attention/score.h"
@@ -38,7 +39,8 @@
 #define TILE_Q (TEAMS * TEAM_ROWS)
 #define QUERY_PITCH (HEAD_STEPS * 16 + 8)
 #define QUERY_TILE (TEAMS * QUERIES * QUERY_PITCH)
-#define LOCAL_HALVES (KEY_TILE + VALUE_TILE > QUERY_TILE ? KEY_TILE + VALUE_TILE : QUERY_TILE)
+#define STAGE (KEY_TILE + VALUE_TILE)
+#define LOCAL_HALVES (STAGES * STAGE > QUERY_TILE ? STAGES * STAGE : QUERY_TILE)
 #define HIDES (CAUSAL || WINDOW || WITH_MASK || WITH_BIAS)
 #define LN2 0.69314718055994530942f
 
@@ -47,15 +49,20 @@
 #define KEY_CHUNKS (HEAD_STEPS * 2)
 #define VALUE_CHUNKS (VALUE_STEPS * 2)
 #define SHARE(n) (((n) + ITEMS - 1) / ITEMS) /* of a work-item */
+#define KEY_SHARE SHARE(TILE_K * KEY_CHUNKS)
+#define VALUE_SHARE (SHARE(TILE_K * VALUE_CHUNKS / (1 + VALUES_PAIRED)) * (1 + VALUES_PAIRED))
 
-/* Whether every row begins at a multiple of 16 bytes. */
-static inline bool rows_aligned(const long4 at) { return ((at.x | at.y | at.z | at.w) & 7) == 0; }
+/* Whether rows are read 16 bytes at a time. */
+static inline bool rows_aligned(const long4 at, const int columns)
+{
+    return columns % 16 == 0 && ((at.x | at.y | at.z | at.w) & 7) == 0;
+}
 
 static inline uint4 load_chunk(__global const void *values, const long row, const int column, const int columns,
                                const bool aligned)
 {
     __global const ushort *from = (__global const ushort *)values + row + column;
-    if (aligned && column + 8 <= columns) {
+    if (aligned) {
         return *(__global const uint4 *)from;
     }
     uint part[4];
@@ -67,10 +74,10 @@ static inline uint4 load_chunk(__global const void *values, const long row, cons
     return (uint4)(part[0], part[1], part[2], part[3]);
 }
 
-/* Rows on their way from global to local memory: in registers, unless the device copies by itself. */
+/* Rows on their way from global to local memory: in registers, where ASYNC_COPY is 0. */
 struct fetch {
-    uint4 keys[ASYNC_COPY ? 1 : SHARE(TILE_K * KEY_CHUNKS)];
-    uint4 values[ASYNC_COPY ? 1 : SHARE(TILE_K * VALUE_CHUNKS)];
+    uint4 keys[ASYNC_COPY ? 1 : KEY_SHARE];
+    uint4 values[ASYNC_COPY ? 1 : VALUE_SHARE];
 };
 
 /* One chunk: straight to its place if that can be, else into a register. */
@@ -81,37 +88,43 @@ INLINE void fetch_chunk(uint4 *kept, __local ushort *to, const struct rows_of *r
     const bool there = j < end;
     const long row = key_place(keys, rows->at, there ? j : 0, g);
 #if ASYNC_COPY
-    if (aligned && column + 8 <= columns) {
+    if (aligned) {
         copy_async(to, (__global const ushort *)rows->values + row + column, there);
-        return;
+    } else {
+        *(__local uint4 *)to = there ? load_chunk(rows->values, row, column, columns, false) : (uint4)(0);
     }
-    *(__local uint4 *)to = there ? load_chunk(rows->values, row, column, columns, aligned) : (uint4)(0);
 #else
     *kept = there ? load_chunk(rows->values, row, column, columns, aligned) : (uint4)(0);
 #endif
+}
+
+/* The row and column of a work-item's n-th chunk of a tile with so many to a row. */
+INLINE int2 chunk_at(const int n, const int chunks)
+{
+    const uint item = get_local_id(0), chunk = n * ITEMS + item;
+    return ITEMS % chunks == 0 ? (int2)(item / chunks + n * (ITEMS / chunks), item % chunks * 8)
+                               : (int2)(chunk / chunks, chunk % chunks * 8);
+}
+
+/* The same of values: with pairs, two rows follow each other. */
+INLINE int2 value_chunk(const int n)
+{
+    const int2 at = chunk_at(n / (1 + VALUES_PAIRED), VALUE_CHUNKS);
+    return VALUES_PAIRED ? (int2)(at.x * 2 + n % 2, at.y) : at;
 }
 
 INLINE void fetch_keys(struct fetch *fetch, __local ushort *tile, const struct rows_of *rows,
                        const struct keys_of *keys, const int j0, const int end, const int g, const bool aligned)
 {
     UNROLL
-    for (int n = 0; n < SHARE(TILE_K * KEY_CHUNKS); n++) {
-        const int chunk = n * ITEMS + get_local_id(0), t = chunk / KEY_CHUNKS, c = chunk % KEY_CHUNKS * 8;
-        if (chunk < TILE_K * KEY_CHUNKS) {
-            fetch_chunk(&fetch->keys[ASYNC_COPY ? 0 : n], tile + KEY_AT(t, c), rows, keys, j0 + t, end, g, c, HEAD_DIM,
-                        aligned);
+    for (int n = 0; n < KEY_SHARE; n++) {
+        const int2 at = chunk_at(n, KEY_CHUNKS);
+        if (at.x < TILE_K) {
+            fetch_chunk(&fetch->keys[ASYNC_COPY ? 0 : n], tile + KEY_AT(at.x, at.y), rows, keys, j0 + at.x, end, g, at.y,
+                        HEAD_DIM, aligned);
         }
     }
 }
-
-/* The row and column of a work-item's n-th chunk of values; with pairs, two rows follow each other. */
-INLINE int2 value_chunk(const int n)
-{
-    const int chunk = n / (1 + VALUES_PAIRED) * ITEMS + get_local_id(0);
-    return (int2)(chunk / VALUE_CHUNKS * (1 + VALUES_PAIRED) + (VALUES_PAIRED ? n % 2 : 0),
-                  chunk % VALUE_CHUNKS * 8);
-}
-#define VALUE_SHARE (SHARE(TILE_K * VALUE_CHUNKS / (1 + VALUES_PAIRED)) * (1 + VALUES_PAIRED))
 
 INLINE void fetch_values(struct fetch *fetch, __local ushort *tile, const struct rows_of *rows,
                          const struct keys_of *keys, const int j0, const int end, const int g, const bool aligned)
@@ -129,14 +142,12 @@ INLINE void fetch_values(struct fetch *fetch, __local ushort *tile, const struct
 /* What was fetched is in its place after this and a barrier. */
 INLINE void place_keys(const struct fetch *fetch, __local ushort *tile)
 {
-#if ASYNC_COPY
-    wait_copies();
-#else
+#if !ASYNC_COPY
     UNROLL
-    for (int n = 0; n < SHARE(TILE_K * KEY_CHUNKS); n++) {
-        const int chunk = n * ITEMS + get_local_id(0), t = chunk / KEY_CHUNKS, c = chunk % KEY_CHUNKS * 8;
-        if (chunk < TILE_K * KEY_CHUNKS) {
-            *(__local uint4 *)(tile + KEY_AT(t, c)) = fetch->keys[n];
+    for (int n = 0; n < KEY_SHARE; n++) {
+        const int2 at = chunk_at(n, KEY_CHUNKS);
+        if (at.x < TILE_K) {
+            *(__local uint4 *)(tile + KEY_AT(at.x, at.y)) = fetch->keys[n];
         }
     }
 #endif
@@ -145,7 +156,6 @@ INLINE void place_keys(const struct fetch *fetch, __local ushort *tile)
 INLINE void place_values(const struct fetch *fetch, __local ushort *tile)
 {
 #if ASYNC_COPY
-    wait_copies();
 #elif VALUES_PAIRED
     UNROLL
     for (int n = 0; n < VALUE_SHARE; n += 2) {
@@ -252,12 +262,22 @@ static inline block careful_result(const struct engine *engine, const int slot, 
 
 /* ---- The kernel ------------------------------------------------------------------------------ */
 
+/* Starts copying the keys and values of a tile; one without keys is counted, too. */
+#define FETCH_TILE(j, stage)                                                                                     \
+    do {                                                                                                         \
+        if ((j) < keys.end) {                                                                                    \
+            fetch_keys(&fetch, tile + (stage) * STAGE, &all_keys, &head.keys, j, head.used, g, keys_aligned);    \
+            fetch_values(&fetch, tile + (stage) * STAGE + KEY_TILE, &all_values, &head.keys, j, head.used, g,    \
+                         values_aligned);                                                                        \
+        }                                                                                                        \
+        end_copies();                                                                                            \
+    } while (0)
+
 __kernel SUBGROUPS __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
 {
     __local ushort tile[LOCAL_HALVES] __attribute__((aligned(16)));
     __local float exchange[TEAMS * EXCHANGE];
-    __local ushort *const key_tile = tile, *const value_tile = tile + KEY_TILE;
 
     const int team = team_id(), lane = lane_id();
     const struct engine engine = {lane, exchange + team * EXCHANGE};
@@ -265,7 +285,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
     const struct score_arguments a = SCORE_ARGUMENTS;
     const struct head head = HEAD_OF(&a, b, h0);
     const struct rows_of all_keys = KEY_ROWS, all_values = VALUE_ROWS;
-    const bool keys_aligned = rows_aligned(k_at), values_aligned = rows_aligned(v_at);
+    const bool keys_aligned = rows_aligned(k_at, HEAD_DIM), values_aligned = rows_aligned(v_at, VALUE_DIM);
     const int rows = head.n_q * PACK, r0 = get_group_id(0) * TILE_Q;
     if (r0 >= rows) {
         return;
@@ -284,7 +304,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
             const int r = r0 + t / QUERIES * TEAM_ROWS + n * QUERIES + t % QUERIES;
             const struct row row = row_at(min(r, rows - 1), h0);
             *(__local uint4 *)(tile + t * QUERY_PITCH + c) =
-                load_chunk(q, place(q_at, b, head.q0 + row.i, row.h), c, HEAD_DIM, rows_aligned(q_at));
+                load_chunk(q, place(q_at, b, head.q0 + row.i, row.h), c, HEAD_DIM, rows_aligned(q_at, HEAD_DIM));
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         UNROLL
@@ -311,15 +331,27 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
 
     struct fetch fetch;
     barrier(CLK_LOCAL_MEM_FENCE);
-    if (keys.first < keys.end) {
-        fetch_keys(&fetch, key_tile, &all_keys, &head.keys, keys.first, head.used, g, keys_aligned);
+    if (STAGES == 1 && keys.first < keys.end) {
+        fetch_keys(&fetch, tile, &all_keys, &head.keys, keys.first, head.used, g, keys_aligned);
     }
+    for (int n = 0; n < STAGES - 1; n++) {
+        FETCH_TILE(keys.first + n * TILE_K, n);
+    }
+    int stage = 0;
     for (int j0 = keys.first; j0 < keys.end; j0 += TILE_K) {
         const bool needed = j0 < own.end && j0 + TILE_K > own.first;
         const bool whole = wholly_visible(&a, &head, i0, i1, j0, j0 + TILE_K);
-        place_keys(&fetch, key_tile);
-        barrier(CLK_LOCAL_MEM_FENCE);
-        fetch_values(&fetch, value_tile, &all_values, &head.keys, j0, head.used, g, values_aligned);
+        __local ushort *const key_tile = tile + stage * STAGE, *const value_tile = key_tile + KEY_TILE;
+        if (STAGES == 1) {
+            place_keys(&fetch, key_tile);
+            barrier(CLK_LOCAL_MEM_FENCE);
+            fetch_values(&fetch, value_tile, &all_values, &head.keys, j0, head.used, g, values_aligned);
+        } else {
+            wait_copies();
+            barrier(CLK_LOCAL_MEM_FENCE);
+            FETCH_TILE(j0 + (STAGES - 1) * TILE_K, stage == 0 ? STAGES - 1 : stage - 1);
+            stage = stage == STAGES - 1 ? 0 : stage + 1;
+        }
 
         block score[BLOCKS][KEY_BLOCKS];
         row_part weights[BLOCKS][KEY_BLOCKS], rests[BLOCKS][KEY_BLOCKS];
@@ -343,14 +375,49 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                 }
             }
 
+            UNROLL
+            for (int n = 0; n < BLOCKS; n++) {
+                UNROLL
+                for (int t = 0; t < KEY_BLOCKS; t++) {
+                    score[n][t] *= scale;
+                }
+            }
+            if (whole && !SOFTCAP && !WITH_ALIBI) {
+                UNROLL
+                for (int n = 0; n < BLOCKS; n++) {
+                    UNROLL
+                    for (int t = 0; t < KEY_BLOCKS; t++) {
+                        score[n][t] *= LOG2E;
+                    }
+                }
+            } else {
+                UNROLL
+                for (int n = 0; n < BLOCKS; n++) {
+                    UNROLL
+                    for (int s = 0; s < ROWS; s++) {
+                        const struct row row = row_at(team0 + n * QUERIES + row_of(lane, s), h0);
+                        const struct head mine = own_head(&a, &head, b, row.h, alibi, alibi_at);
+                        UNROLL
+                        for (int t = 0; t < KEY_BLOCKS; t++) {
+                            UNROLL
+                            for (int e = 0; e < SCORES; e++) {
+                                if (slot_of(e) == s) {
+                                    const int j = j0 + t * 16 + inner_of(lane, e);
+                                    score[n][t][e] = row.i < head.n_q ? any_score(&a, &mine, row.i, j, score[n][t][e])
+                                                                      : -INFINITY;
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+
             bool rose = false;
             float factor[BLOCKS][ROWS];
             UNROLL
             for (int n = 0; n < BLOCKS; n++) {
                 UNROLL
                 for (int s = 0; s < ROWS; s++) {
-                    const struct row row = row_at(team0 + n * QUERIES + row_of(lane, s), h0);
-                    const struct head mine = own_head(&a, &head, b, row.h, alibi, alibi_at);
                     float top = -INFINITY;
                     UNROLL
                     for (int t = 0; t < KEY_BLOCKS; t++) {
@@ -359,15 +426,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                             if (slot_of(e) != s) {
                                 continue;
                             }
-                            float x = score[n][t][e] * scale;
-                            if (whole && !SOFTCAP && !WITH_ALIBI) {
-                                x *= LOG2E;
-                            } else {
-                                const int j = j0 + t * 16 + inner_of(lane, e);
-                                x = row.i < head.n_q ? any_score(&a, &mine, row.i, j, x) : -INFINITY;
-                            }
-                            score[n][t][e] = x;
-                            top = x > top ? x : top;
+                            top = score[n][t][e] > top ? score[n][t][e] : top;
                         }
                     }
                     top = row_max(top);
@@ -417,10 +476,12 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
             }
         }
 
-        place_values(&fetch, value_tile);
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (j0 + TILE_K < keys.end) {
-            fetch_keys(&fetch, key_tile, &all_keys, &head.keys, j0 + TILE_K, head.used, g, keys_aligned);
+        if (STAGES == 1) {
+            place_values(&fetch, value_tile);
+            barrier(CLK_LOCAL_MEM_FENCE);
+            if (j0 + TILE_K < keys.end) {
+                fetch_keys(&fetch, key_tile, &all_keys, &head.keys, j0 + TILE_K, head.used, g, keys_aligned);
+            }
         }
         if (needed) {
             UNROLL

@@ -19,10 +19,11 @@
  *                         VALUES_PAIRED a column's values of keys 2n and 2n + 1 are neighbours there
  *   KEY_TILE, VALUE_TILE  halves of a tile
  *   load_row_part, load_key_part, load_value_part, weights_part, multiply
- *   ASYNC_COPY            whether global memory can be copied to local without registers
+ *   ASYNC_COPY            1: global memory is copied to local by copy_async, end_copies, wait_copies
  *
  * Params: ENGINE (a clattn_engine), EMULATED (1: the instructions are computed lane by lane, on any
- * device that has sub-groups of that size), TYPE (F16 or BF16).  TILE_K, HEAD_STEPS and VALUE_STEPS
+ * device that has sub-groups of that size), TYPE (F16 or BF16), STAGES (tiles in local memory: 2
+ * and more with ASYNC_COPY, else 1).  TILE_K, HEAD_STEPS and VALUE_STEPS
  * (of 16 columns) are the algorithm's. */
 #define NV_MMA 1
 #define AMD_WMMA 2
@@ -62,6 +63,11 @@ static inline float part_value(const ushort bits)
 
 #if ENGINE == NV_MMA
 #include "matrix/nv_mma.h"
+#endif
+
+#if !ASYNC_COPY
+static inline void end_copies(void) {}
+static inline void wait_copies(void) {}
 #endif
 
 static inline float row_max(const float v) { return lanes_max(v, LOWEST_SHARED, SHARED); }

@@ -9,6 +9,7 @@
 #define ROWS 2
 #define LOWEST_SHARED 1
 #define SHARED 4
+#define ASYNC_COPY 1
 
 #if !EMULATED
 #define LANES_BY 2
@@ -33,7 +34,6 @@ static inline int inner_of(const int lane, const int e) { return 2 * (lane % 4) 
 #define VALUE_TILE (TILE_K * VALUE_PITCH)
 
 #if EMULATED
-#define ASYNC_COPY 0
 #define COPIES 1
 #define COLUMN_HALVES 8
 #define ROW_HALVES 8
@@ -66,23 +66,31 @@ static inline uint4 load_matrices(const struct engine *engine, __local const ush
 
 static inline uint pack(const float low, const float high) { return part_bits(low) | (uint)part_bits(high) << 16; }
 
+static inline void copy_async(__local ushort *to, __global const ushort *from, const bool there)
+{
+    *(__local uint4 *)to = there ? *(__global const uint4 *)from : (uint4)(0);
+}
+static inline void end_copies(void) {}
+static inline void wait_copies(void) {}
+
 #else
-#define ASYNC_COPY 1
+/* A local pointer is an address within the shared window, which has less than 2^32 bytes. */
+static inline uint shared_address(__local const ushort *at) { return (uint)(ulong)at; }
 
 static inline uint4 load_matrices(const struct engine *engine, __local const ushort *tile, const int at,
                                   const bool across)
 {
     uint4 part;
-    const ulong from = (ulong)(tile + at);
+    const uint from = shared_address(tile + at);
     if (across) {
         __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                          : "=r"(part.x), "=r"(part.y), "=r"(part.z), "=r"(part.w)
-                         : "l"(from)
+                         : "r"(from)
                          : "memory");
     } else {
         __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                          : "=r"(part.x), "=r"(part.y), "=r"(part.z), "=r"(part.w)
-                         : "l"(from)
+                         : "r"(from)
                          : "memory");
     }
     return part;
@@ -125,11 +133,13 @@ static inline uint pack(const float low, const float high)
 /* 16 bytes, or zeros: the source is not read then. */
 static inline void copy_async(__local ushort *to, __global const ushort *from, const bool there)
 {
-    __asm__ volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"l"((ulong)to), "l"((ulong)from),
+    __asm__ volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"((ulong)from),
                      "r"(there ? 16 : 0)
                      : "memory");
 }
-static inline void wait_copies(void) { __asm__ volatile("cp.async.wait_all;" ::: "memory"); }
+/* Copies since the last of these belong together; all but the latest STAGES - 2 are waited for. */
+static inline void end_copies(void) { __asm__ volatile("cp.async.commit_group;" ::: "memory"); }
+static inline void wait_copies(void) { __asm__ volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory"); }
 #endif
 
 static inline row_part load_row_part(const struct engine *engine, __local const ushort *tile, const int pitch)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ENGINE, PACK, TEAMS, BLOCKS, TILE_K }; /* places in params */
+enum { ENGINE, PACK, TEAMS, BLOCKS, TILE_K, STAGES }; /* places in params */
 
 enum { MOST_COLUMNS = 256, COLUMN_STEP = 16 };
 
@@ -13,14 +13,15 @@ enum { MOST_COLUMNS = 256, COLUMN_STEP = 16 };
 static const struct shape {
     int subgroup, queries;
     int teams, blocks, tile_k;
-    int padding; /* halves more to a row in local memory */
+    int stages;  /* tiles of keys and values in local memory */
+    int padding; /* halves more to a row there */
 } shapes[] = {
-    [CLATTN_ENGINE_NV_MMA] = {32, 16, 4, 2, 32, 8},
-    [CLATTN_ENGINE_AMD_WMMA] = {32, 16, 4, 1, 64, 8},
-    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {32, 16, 4, 1, 64, 8},
-    [CLATTN_ENGINE_AMD_MFMA] = {64, 16, 4, 2, 64, 8},
-    [CLATTN_ENGINE_INTEL_DPAS_8] = {8, 8, 8, 1, 32, 8},
-    [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 16, 8, 1, 32, 8},
+    [CLATTN_ENGINE_NV_MMA] = {32, 16, 4, 2, 32, 3, 8},
+    [CLATTN_ENGINE_AMD_WMMA] = {32, 16, 4, 1, 64, 1, 8},
+    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {32, 16, 4, 1, 64, 1, 8},
+    [CLATTN_ENGINE_AMD_MFMA] = {64, 16, 4, 2, 64, 1, 8},
+    [CLATTN_ENGINE_INTEL_DPAS_8] = {8, 8, 8, 1, 32, 1, 8},
+    [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 16, 8, 1, 32, 1, 8},
 };
 
 static int padded(int columns, int step) { return (columns + step - 1) / step * step; }
@@ -30,7 +31,7 @@ static size_t local_bytes(const struct shape *shape, const clattn_attention_desc
 {
     const int head = padded(d->head_dim, COLUMN_STEP) + shape->padding;
     const int value = padded(d->value_dim, COLUMN_STEP) + shape->padding;
-    const int tiles = params[TILE_K] * (head + value);
+    const int tiles = params[STAGES] * params[TILE_K] * (head + value);
     const int queries = params[TEAMS] * shape->queries * head;
     return sizeof(cl_half) * (size_t)(tiles > queries ? tiles : queries);
 }
@@ -91,7 +92,7 @@ bool clattn__emulated_fits(const clattn_device_facts *facts, const void *desc, c
     return fits_desc(desc, reason) && fits_tiles(facts, desc, params, reason);
 }
 
-/* Wider heads leave registers for one block alone. */
+/* Wide heads leave registers for fewer scores, the widest for one block alone. */
 static void adapt(const clattn_attention_desc *d, int engine, int *params)
 {
     const int columns = d->head_dim > d->value_dim ? d->head_dim : d->value_dim;
@@ -100,7 +101,8 @@ static void adapt(const clattn_attention_desc *d, int engine, int *params)
     params[PACK] = d->query_heads / d->kv_heads;
     params[TEAMS] = shape->teams;
     params[BLOCKS] = columns > 128 ? 1 : shape->blocks;
-    params[TILE_K] = columns > 128 ? 32 : shape->tile_k;
+    params[STAGES] = columns > 128 && shape->stages > 2 ? 2 : shape->stages;
+    params[TILE_K] = columns > 64 ? shape->tile_k / 2 : shape->tile_k;
 }
 
 void clattn__matrix_adapt(const clattn_device_facts *facts, const void *desc, int *params)

@@ -130,7 +130,8 @@ static void decode_wide_adapt(const clattn_device_facts *facts, const void *desc
     {                                                                                              \
         .name = "attention/emulated_" engine, .forced_only = true, .file = "attention/emulated",   \
         .fits = clattn__emulated_fits,                                                             \
-        .params = {{"ENGINE", number}, {"PACK", 1}, {"TEAMS", 4}, {"BLOCKS", 1}, {"TILE_K", 32}},  \
+        .params = {{"ENGINE", number}, {"PACK", 1},    {"TEAMS", 4},                               \
+                   {"BLOCKS", 1},      {"TILE_K", 32}, {"STAGES", 1}},                             \
         .adapt = clattn__emulated_adapt, .geometry = clattn__matrix_geometry                       \
     }
 
@@ -155,7 +156,8 @@ const struct clattn__variant clattn__attention_variants[] = {
                 {"PACK", 1},
                 {"TEAMS", 4, {2, 4, 8}},
                 {"BLOCKS", 1, {1, 2}},
-                {"TILE_K", 32, {32, 64, 128}}},
+                {"TILE_K", 32, {16, 32, 64, 128}},
+                {"STAGES", 1}},
      .adapt = clattn__matrix_adapt,
      .geometry = clattn__matrix_geometry},
     EMULATED("nv_mma", CLATTN_ENGINE_NV_MMA),
