@@ -265,21 +265,46 @@ static void check_built_in(void *user, const void *desc)
     }
 }
 
-/* Else a set could be in use that cannot be forced, nor kept. */
+/* Else a set could be in use that cannot be forced, nor kept.  Whatever the width of its vectors, a
+ * CPU gets the same kernels; all others are for some GPU, and ask no more of it than each has. */
 START_TEST(what_is_built_in_for_a_device_is_among_the_choices_and_fits)
 {
-    static const int widths[] = {1, 4, 8, 16};
-    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
-        writable_facts()->vector_width = widths[w];
-        writable_facts()->local_bytes = 1 << 15;
-        writable_facts()->max_work_group = 64;
-        for (const struct clattn__family *const *family = clattn__families; *family; family++) {
-            struct built_in found = {.family = *family};
-            (*family)->usual(check_built_in, &found);
-            for (int i = 0; (*family)->variants[i].name && widths[w] > 1; i++) {
-                ck_assert_msg(found.fits[i], "%s, for vectors of %d: %s",
-                              (*family)->variants[i].name, widths[w], found.reason[i]);
+    static const struct {
+        int vector_width;
+        clattn_lanes lanes;
+        clattn_engine engine;
+    } devices[] = {{4, CLATTN_LANES_INTEL, CLATTN_ENGINE_NONE},
+                   {8, CLATTN_LANES_INTEL, CLATTN_ENGINE_NONE},
+                   {16, CLATTN_LANES_INTEL, CLATTN_ENGINE_NONE},
+                   {1, CLATTN_LANES_NV, CLATTN_ENGINE_NV_MMA},
+                   {1, CLATTN_LANES_AMD, CLATTN_ENGINE_AMD_WMMA},
+                   {1, CLATTN_LANES_AMD, CLATTN_ENGINE_AMD_WMMA_GFX12},
+                   {1, CLATTN_LANES_AMD, CLATTN_ENGINE_AMD_MFMA},
+                   {1, CLATTN_LANES_INTEL, CLATTN_ENGINE_INTEL_DPAS_8},
+                   {1, CLATTN_LANES_INTEL, CLATTN_ENGINE_INTEL_DPAS_16}};
+    enum { DEVICES = sizeof devices / sizeof *devices };
+    for (const struct clattn__family *const *family = clattn__families; *family; family++) {
+        struct built_in found[DEVICES] = {{0}};
+        for (int d = 0; d < DEVICES; d++) {
+            clattn_device_facts *facts = writable_facts();
+            facts->vector_width = devices[d].vector_width;
+            facts->lanes = devices[d].lanes;
+            facts->engine = devices[d].engine;
+            facts->subgroup_sizes = 8 | 16 | 32 | 64;
+            facts->local_bytes = devices[d].engine ? 48 << 10 : 32 << 10;
+            facts->max_work_group = devices[d].engine ? 256 : 64;
+            found[d].family = *family;
+            (*family)->usual(check_built_in, &found[d]);
+        }
+        for (int i = 0; (*family)->variants[i].name; i++) {
+            const char *name = (*family)->variants[i].name, *reason = found[0].reason[i];
+            bool somewhere = false;
+            for (int d = 0; d < DEVICES; d++) {
+                somewhere = somewhere || found[d].fits[i];
             }
+            ck_assert_msg(somewhere, "%s: %s", name, reason);
+            ck_assert_msg(found[0].fits[i] == found[1].fits[i], "%s, 4 or 8: %s", name, reason);
+            ck_assert_msg(found[0].fits[i] == found[2].fits[i], "%s, 4 or 16: %s", name, reason);
         }
     }
 }
