@@ -20,6 +20,8 @@ const struct clattn__family *const clattn__families[] = {&clattn__attention_fami
                                                          &clattn__merge_family,
                                                          &clattn__additive_family,
                                                          &clattn__moe_family,
+                                                         &clattn__attribution_family,
+                                                         &clattn__rollout_family,
                                                          NULL};
 
 bool clattn__names_variant(const char *text, const struct clattn__variant *variant)

@@ -68,6 +68,8 @@ extern const struct clattn__family clattn__topk_family;
 extern const struct clattn__family clattn__append_family;
 extern const struct clattn__family clattn__merge_family;
 extern const struct clattn__family clattn__additive_family;
+extern const struct clattn__family clattn__attribution_family;
+extern const struct clattn__family clattn__rollout_family;
 
 /* Those whose variants have files, until NULL: what is built beforehand and tuned. */
 extern const struct clattn__family *const clattn__families[];

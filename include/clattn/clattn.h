@@ -16,6 +16,7 @@
 #define CLATTN_H
 
 #include <clattn/attention.h>
+#include <clattn/attribution.h>
 #include <clattn/base.h>
 #include <clattn/block.h>
 #include <clattn/cache.h>

@@ -12,6 +12,7 @@
 #define CLATTN_TUNE_H
 
 #include <clattn/attention.h>
+#include <clattn/attribution.h>
 #include <clattn/block.h>
 #include <clattn/classic.h>
 
@@ -37,6 +38,9 @@ clattn_status clattn_attention_candidates(clattn_context *context,
                                           clattn_candidate_report *report, void *user);
 clattn_status clattn_project_candidates(clattn_context *context, const clattn_project_desc *desc,
                                         clattn_candidate_report *report, void *user);
+clattn_status clattn_attribution_candidates(clattn_context *context,
+                                            const clattn_attribution_desc *desc,
+                                            clattn_candidate_report *report, void *user);
 clattn_status clattn_classic_candidates(clattn_context *context, const clattn_classic_desc *desc,
                                         clattn_candidate_report *report, void *user);
 

@@ -5,6 +5,8 @@
  * marks a key that its query does not see.
  *
  * Params: TYPE, HEAD_DIM, WIDTH, VECTORS, KEYS, TILE_K, and those of score.h. */
+#include "attention/keys_wide.h"
+
 #define ROWS (VECTORS * WIDTH)
 #define EXTRA (WITH_BIAS || WITH_MASK)
 #define RELATIVE_SCORES (!SOFTCAP && !WITH_ALIBI) /* where the reference may be within the product */
@@ -113,13 +115,6 @@ static inline void load_extra(vfloat weight[TILE_K][VECTORS], const struct score
             weight[j][n] = *(const vfloat_at *)column;
         }
     }
-}
-
-/* WIDTH columns from c on, all of one group of scales. */
-static inline vfloat load_row_wide(const struct rows_of *rows, const struct row_place row, const int c)
-{
-    const vfloat values = load_wide(KV_TYPE, rows->values, row.values + c);
-    return KV_TYPE == I8 ? values * rows->scale[row.scale + c / SCALED] : values;
 }
 
 /* KEYS keys from row j on, widened and side by side; rows from end on repeat the last. */
@@ -233,5 +228,43 @@ static inline void weigh_any(vfloat (*weight)[VECTORS], vfloat score[KEYS][VECTO
             total[n] += s;
         }
         weight[t][n] = s;
+    }
+}
+
+/* Weights (or scores, as weigh_any) of keys j0 .. j0 + count - 1, their sums and their largest. */
+INLINE void weigh_tile(vfloat weight[TILE_K][VECTORS], vfloat top[VECTORS], vfloat total[VECTORS],
+                       vfloat query[HEAD_DIM][VECTORS], const vfloat start[VECTORS], float *wide_keys,
+                       const struct rows_of *all_keys, const struct score_arguments *a, const struct head *head,
+                       const struct rows *rows, const int g, const int i0, const int i1, const int j0,
+                       const int count, const int end, const bool relative)
+{
+    const bool open_tile = within_bounds(a, head, i0, i1, j0, j0 + count);
+    const float cap = SOFTCAP ? a->softcap * LOG2E : 1.0f;
+    for (int n = 0; n < VECTORS; n++) {
+        total[n] = 0.0f;
+        top[n] = -INFINITY;
+    }
+    if (EXTRA) {
+        load_extra(weight, a, head, i0, i1, j0, count);
+    }
+    for (int j = 0; j < count; j += KEYS) {
+        vfloat score[KEYS][VECTORS];
+        const vfloat zero[VECTORS] = {0.0f};
+        if (KV_TYPE != F32) {
+            load_keys(wide_keys, all_keys, &head->keys, g, j0 + j, end);
+        }
+        __global const float *key_row[KEYS];
+        UNROLL
+        for (int t = 0; t < KEYS; t++) {
+            key_row[t] = (__global const float *)all_keys->values +
+                         key_place(&head->keys, all_keys->at, min(j0 + j + t, end - 1), g);
+        }
+        multiply_keys(score, query, key_row, wide_keys, SOFTCAP ? zero : start);
+        if (RELATIVE_SCORES && relative && j + KEYS <= count &&
+            (open_tile || within_bounds(a, head, i0, i1, j0 + j, j0 + j + KEYS))) {
+            weigh(weight + j, score, top, total);
+        } else {
+            weigh_any(weight + j, score, top, total, start, rows, j0 + j, cap, head->slope * LOG2E, relative);
+        }
     }
 }

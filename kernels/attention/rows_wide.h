@@ -3,6 +3,8 @@
  *
  * Params: TYPE, HEAD_DIM, VALUE_DIM, GROUP, WIDTH, BLOCK (divides GROUP), BLOCKS, and those of
  *         score.h. */
+#include "attention/keys_wide.h"
+
 #define VECTORS(columns) (((columns) + WIDTH - 1) / WIDTH)
 #define QK_VECTORS VECTORS(HEAD_DIM)
 #define V_VECTORS VECTORS(VALUE_DIM)
@@ -27,25 +29,13 @@ static inline void load_query(vfloat query[QK_VECTORS], __global const void *q, 
     }
 }
 
-/* Vector n of a key or value; i8 is scaled. */
-static inline vfloat load_vector(const struct rows_of *rows, const struct row_place row, const int n)
-{
-    const vfloat values = load_wide(KV_TYPE, rows->values, row.values + n * WIDTH);
-    return KV_TYPE == I8 ? values * rows->scale[row.scale + n * WIDTH / SCALED] : values;
-}
-
-/* A key or value that does not end with a vector, as whole vectors: 0 behind its end. */
+/* A key or value that does not end with a vector, as whole vectors. */
 static inline void load_row(vfloat *to, const struct rows_of *rows, const struct row_place row, const int columns)
 {
-    float tail[WIDTH];
     for (int n = 0; n < columns / WIDTH; n++) {
-        to[n] = load_vector(rows, row, n);
+        to[n] = load_row_wide(rows, row, n * WIDTH);
     }
-    for (int n = 0; n < WIDTH; n++) {
-        const int c = columns - columns % WIDTH + n;
-        tail[n] = c < columns ? load_of(rows, row, c) : 0.0f;
-    }
-    to[columns / WIDTH] = *(const vfloat_at *)tail;
+    to[columns / WIDTH] = load_row_tail(rows, row, columns);
 }
 
 /* Whether rows can be used where they lie: whole vectors. */
@@ -104,7 +94,7 @@ static inline vfloat vector_of(const struct run *run, const int t, const int n, 
     if ((BLOCK > 1 || SCATTERED) && n * WIDTH * KV_BYTES % LINE_BYTES == 0) {
         soon(KV_TYPE, run->rows.values, run->next.values + t * run->rows.at.z + n * WIDTH);
     }
-    return load_vector(&run->rows, place_of(run, t), n);
+    return load_row_wide(&run->rows, place_of(run, t), n * WIDTH);
 }
 
 /* A query row, its result so far, and what it sees: keys low <= j <= high. */

@@ -254,7 +254,6 @@ void attention_wide(ATTENTION_ARGUMENTS)
     }
     const struct rows_of all_keys = KEY_ROWS;
     const struct span keys = visible_span(&a, &head, i0, i1);
-    const float cap = SOFTCAP ? softcap * LOG2E : 1.0f;
 
     vfloat query[HEAD_DIM][VECTORS], sum[VALUE_DIM][VECTORS], weight[TILE_K][VECTORS];
     float wide_keys[KV_TYPE == F32 ? 1 : KEYS * HEAD_DIM], values[KV_TYPE == F32 ? 1 : TILE_K * KEYS];
@@ -287,32 +286,9 @@ void attention_wide(ATTENTION_ARGUMENTS)
                 vfloat start[VECTORS];
                 for (int n = 0; n < VECTORS; n++) {
                     start[n] = relative ? -reference[n] : (vfloat)(0.0f);
-                    tile_total[n] = 0.0f;
-                    top[n] = -INFINITY;
                 }
-                if (EXTRA) {
-                    load_extra(weight, &a, &head, i0, i1, j0, count);
-                }
-                for (int j = 0; j < count; j += KEYS) {
-                    vfloat score[KEYS][VECTORS];
-                    const vfloat zero[VECTORS] = {0.0f};
-                    if (KV_TYPE != F32) {
-                        load_keys(wide_keys, &all_keys, &head.keys, g, j0 + j, keys.end);
-                    }
-                    __global const float *key_row[KEYS];
-                    UNROLL
-                    for (int t = 0; t < KEYS; t++) {
-                        key_row[t] = (__global const float *)k + key_place(&head.keys, k_at, min(j0 + j + t, keys.end - 1), g);
-                    }
-                    multiply_keys(score, query, key_row, wide_keys, SOFTCAP ? zero : start);
-                    if (RELATIVE_SCORES && relative && j + KEYS <= count &&
-                        (open_tile || within_bounds(&a, &head, i0, i1, j0 + j, j0 + j + KEYS))) {
-                        weigh(weight + j, score, top, tile_total);
-                    } else {
-                        weigh_any(weight + j, score, top, tile_total, start, &rows, j0 + j, cap,
-                                  head.slope * LOG2E, relative);
-                    }
-                }
+                weigh_tile(weight, top, tile_total, query, start, wide_keys, &all_keys, &a, &head, &rows, g, i0, i1,
+                           j0, count, keys.end, relative);
                 vint off = 0;
                 for (int n = 0; n < VECTORS; n++) {
                     off |= !(top[n] <= HEADROOM) || (guessed && !(top[n] >= -HEADROOM));

@@ -320,7 +320,7 @@ clattn_status clattn_attention_run(const clattn_op *base, cl_command_queue queue
     const struct attention_op *op = (const struct attention_op *)base;
     struct attention_problem p = {0};
     cl_mem scratch, taken;
-    TRY(clattn__attention_problem(&op->desc, op->desc.type, op->desc.kv_type, args, &p));
+    TRY(clattn__attention_problem(&op->desc, op->desc.type, op->desc.kv_type, args, ATTENDS, &p));
     const struct plan plan = make_plan(op, &p, args->lse.mem);
     TRY(clattn__scratch(base->context, "attention", args->scratch, scratch_bytes(&plan), &scratch,
                         &taken));

@@ -55,9 +55,22 @@ void clattn__emulated_adapt(const clattn_device_facts *facts, const void *desc, 
 void clattn__matrix_geometry(const int *params, const int64_t extent[3], size_t global[3],
                              size_t local[3]);
 
+/* Of kernels for CPU devices that have queries in the lanes (params WIDTH, VECTORS, KEYS), and of
+ * those that take few rows together (WIDTH, BLOCK, BLOCKS).  desc begins with attention's. */
+bool clattn__queries_fit(const clattn_device_facts *facts, const void *desc, const int *params,
+                         char reason[CLATTN__REASON_BYTES]);
+void clattn__queries_adapt(const clattn_device_facts *facts, const void *desc, int *params);
+void clattn__queries_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                              size_t local[3]);
+void clattn__decode_adapt(const clattn_device_facts *facts, const void *desc, int *params);
+
 /* attention.c: fills in what zero stands for, then checks */
 clattn_status clattn__attention_complete(const clattn_attention_desc *desc, int32_t most_columns,
                                          clattn_attention_desc *full);
+
+/* What a call is for: attention itself, or what reads its lse, then without out and weights, and
+ * perhaps without values. */
+enum attention_use { ATTENDS, EXPLAINS, EXPLAINS_VALUES };
 
 /* attention_args.c: sizes alone, and sizes with operands, checked; q and k may have types of their
  * own */
@@ -65,7 +78,7 @@ void clattn__attention_sizes(const clattn_attention_desc *desc, const clattn_att
                              struct attention_problem *problem);
 clattn_status clattn__attention_problem(const clattn_attention_desc *desc, clattn_type q_type,
                                         clattn_type k_type, const clattn_attention_args *args,
-                                        struct attention_problem *problem);
+                                        enum attention_use use, struct attention_problem *problem);
 
 /* attention_build.c: what every attention kernel is compiled for, and that for people */
 struct clattn__options clattn__attention_options(const struct clattn__variant *variant,

@@ -87,7 +87,7 @@ static void join_batch(struct clattn__view *view) { view->at[1] = 0; }
 
 clattn_status clattn__attention_problem(const clattn_attention_desc *d, clattn_type q_type,
                                         clattn_type k_type, const clattn_attention_args *args,
-                                        struct attention_problem *p)
+                                        enum attention_use use, struct attention_problem *p)
 {
     TRY(check_announced(d, args));
     clattn__attention_sizes(d, args, p);
@@ -103,7 +103,7 @@ clattn_status clattn__attention_problem(const clattn_attention_desc *d, clattn_t
     const int64_t H = d->query_heads, G = d->kv_heads, D = d->head_dim, Dv = d->value_dim;
     const unsigned F32 = 1u << CLATTN_F32, I32 = 1u << CLATTN_I32, U8 = 1u << CLATTN_U8;
     const unsigned any = CLATTN__BATCH | CLATTN__ROW | CLATTN__HEAD;
-    const bool scaled = d->kv_type == CLATTN_I8;
+    const bool scaled = d->kv_type == CLATTN_I8, attends = use == ATTENDS;
     const struct {
         const char *field;
         const clattn_tensor *tensor;
@@ -114,8 +114,8 @@ clattn_status clattn__attention_problem(const clattn_attention_desc *d, clattn_t
     } operands[] = {
         {"q", &args->q, &p->q, {Bq, Nq, H, D}, 0, 1u << q_type, false, false},
         {"k", &args->k, &p->k, {Bk, rows, G, D}, 0, 1u << k_type, false, false},
-        {"v", &args->v, &p->v, {Bk, rows, G, Dv}, 0, 1u << d->kv_type, false, false},
-        {"out", &args->out, &p->out, {Bq, Nq, H, Dv}, 0, 1u << d->out_type, true, false},
+        {"v", &args->v, &p->v, {Bk, rows, G, Dv}, 0, 1u << d->kv_type, false, use == EXPLAINS},
+        {"out", &args->out, &p->out, {Bq, Nq, H, Dv}, 0, 1u << d->out_type, true, !attends},
         {"bias",
          &args->bias,
          &p->bias,
@@ -175,8 +175,8 @@ clattn_status clattn__attention_problem(const clattn_attention_desc *d, clattn_t
          0,
          F32,
          false,
-         !scaled},
-        {"lse", &args->lse, &p->lse, {Bq, Nq, H, 1}, 0, F32, true, true},
+         !scaled || use == EXPLAINS},
+        {"lse", &args->lse, &p->lse, {Bq, Nq, H, 1}, 0, F32, attends, attends},
         {"weights",
          &args->weights,
          &p->weights,

@@ -82,7 +82,7 @@ enum { WIDTH, VECTORS, KEYS }; /* places in attention/wide's params */
 /* KEYS * VECTORS accumulators, VECTORS queries and a broadcast value fit the registers: 32 of
  * them on AVX-512 and ARM, 16 on AVX2.  Blocks of 32 queries are enough with vectors of 16: they
  * leave less of a last block empty than 48 and are as fast. */
-static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+void clattn__queries_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
     (void)desc;
     params[WIDTH] = facts->vector_width;
@@ -90,15 +90,15 @@ static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *
     params[VECTORS] = facts->vector_width == 16 ? 2 : 3;
 }
 
-static bool wide_fits(const clattn_device_facts *facts, const void *desc, const int *params,
-                      char reason[CLATTN__REASON_BYTES])
+bool clattn__queries_fit(const clattn_device_facts *facts, const void *desc, const int *params,
+                         char reason[CLATTN__REASON_BYTES])
 {
     return clattn__fits_wide(facts, desc, params, reason) &&
            clattn__fits_registers(facts, params[KEYS], params[VECTORS], reason);
 }
 
-static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3],
-                          size_t local[3])
+void clattn__queries_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                              size_t local[3])
 {
     const int rows = params[WIDTH] * params[VECTORS];
     const size_t g[3] = {round_up(extent[0], rows) / (size_t)rows, (size_t)extent[1],
@@ -112,7 +112,7 @@ enum { DECODE_WIDTH, DECODE_BLOCK, DECODE_BLOCKS }; /* places in attention/decod
 
 /* BLOCK rows share a key that is in a register: query heads of one kv head.  16 rows or a few less
  * go through memory together. */
-static void decode_wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+void clattn__decode_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
     const clattn_attention_desc *d = desc;
     const int group = d->query_heads / d->kv_heads;
@@ -137,18 +137,18 @@ static void decode_wide_adapt(const clattn_device_facts *facts, const void *desc
 
 const struct clattn__variant clattn__attention_variants[] = {
     {.name = "attention/wide",
-     .fits = wide_fits,
+     .fits = clattn__queries_fit,
      .params = {{"WIDTH", 16},
                 {"VECTORS", 2, {1, 2, 3, 4}},
                 {"KEYS", 8, {2, 4, 8, 16}},
                 {"TILE_K", 128, {48, 64, 96, 128, 192, 256}}},
-     .adapt = wide_adapt,
-     .geometry = wide_geometry},
+     .adapt = clattn__queries_adapt,
+     .geometry = clattn__queries_geometry},
     {.name = "attention/decode_wide",
      .few_rows = true,
      .fits = clattn__fits_wide,
      .params = {{"WIDTH", 16}, {"BLOCK", 1}, {"BLOCKS", 16, {1, 2, 4, 8, 16}}},
-     .adapt = decode_wide_adapt,
+     .adapt = clattn__decode_adapt,
      .geometry = clattn__cells},
     {.name = "attention/matrix",
      .fits = clattn__matrix_fits,

@@ -247,7 +247,7 @@ static clattn_status prepare(const struct classic_op *op, const clattn_classic_a
     call->w = in->view[SCORE];
     TRY(clattn__attention_problem(&d->attention, d->query_dim ? plan->type : d->attention.type,
                                   d->key_dim ? plan->type : d->attention.type, &call->attention,
-                                  &call->problem));
+                                  ATTENDS, &call->problem));
     return check_overlap(&call->problem, in);
 }
 
