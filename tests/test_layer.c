@@ -360,6 +360,57 @@ START_TEST(a_cache_changes_nothing)
 }
 END_TEST
 
+/* ---- Seen from outside ------------------------------------------------------------------ */
+
+/* What the layer attended with, asked how much of it was where. */
+struct observer {
+    clattn_op *attribution;
+    clattn_tensor mass;
+    clattn_status answer;
+    int calls;
+};
+
+static clattn_status observe(void *user, const clattn_attention_args *args)
+{
+    struct observer *o = user;
+    const clattn_attribution_args attribution = {.attention = *args, .mass = o->mass};
+    o->calls++;
+    assert_ok(clattn_attribution_run(o->attribution, fixture.queue, &attribution, NULL));
+    return o->answer;
+}
+
+START_TEST(who_asks_sees_what_the_attention_was_run_with)
+{
+    enum { MASSES = BATCH * ROWS * HEADS * ROWS };
+    static float mass[MASSES];
+    const clattn_layer_desc desc = decoder();
+    const clattn_attribution_desc what = {.attention = desc.attention};
+    clattn_op *op = NULL;
+    struct observer o = {.mass = tensor_zeros(CLATTN_F32, BATCH, ROWS, HEADS, ROWS)};
+    assert_ok(clattn_layer_create(fixture.context, &desc, &op));
+    assert_ok(clattn_attribution_create(fixture.context, &what, &o.attribution));
+    clattn_layer_args args = {.x = tensor_random(100, BATCH, ROWS, 1, MODEL),
+                              .out = tensor_zeros(CLATTN_F32, BATCH, ROWS, 1, MODEL),
+                              .attended = observe,
+                              .user = &o};
+    args.attention.lse = tensor_zeros(CLATTN_F32, BATCH, ROWS, HEADS, 1);
+    assert_ok(clattn_layer_run(op, fixture.queue, &args, NULL));
+    ck_assert_int_eq(o.calls, 1);
+    tensor_read(&o.mass, mass, MASSES);
+    for (int row = 0; row < BATCH * ROWS * HEADS; row++) {
+        double sum = 0;
+        for (int j = 0; j < ROWS; j++) {
+            sum += mass[row * ROWS + j];
+        }
+        ck_assert_msg(fabs(sum - 1) < 1e-5, "row %d sums to %g", row, sum);
+    }
+    o.answer = CLATTN_ERR_MEMORY;
+    ck_assert_int_eq(clattn_layer_run(op, fixture.queue, &args, NULL), CLATTN_ERR_MEMORY);
+    clattn_op_destroy(o.attribution);
+    clattn_op_destroy(op);
+}
+END_TEST
+
 /* ---- Refusals ----------------------------------------------------------------------------- */
 
 static void assert_create_refused(clattn_layer_desc desc, const char *words)
@@ -442,6 +493,7 @@ int main(void)
     tcase_add_test(formulas, a_layer_may_work_in_place);
     tcase_add_test(formulas, joined_weights_change_nothing);
     tcase_add_test(formulas, a_cache_changes_nothing);
+    tcase_add_test(formulas, who_asks_sees_what_the_attention_was_run_with);
     TCase *refusals = suite_group(suite, "refusals", fixture_open, fixture_close);
     tcase_add_test(refusals, descriptors_that_make_no_sense_are_refused);
     tcase_add_test(refusals, weights_that_do_not_fit_are_refused_by_name);
