@@ -2,6 +2,7 @@
 #include "array.h"
 #include "commands.h"
 #include "generate_prompt.h"
+#include "generate_sources.h"
 #include "io_npy.h"
 #include "model_llama.h"
 #include "output.h"
@@ -22,7 +23,8 @@ enum { USUAL_COUNT = 256 }; /* tokens of an answer whose length is not said */
 
 typedef struct generate_options {
     common_options common;
-    const char *model, *prompt, *system, *dump;
+    const char *model, *prompt, *system, *answer, *dump, *attribute;
+    int attribute_by; /* attribute_method */
     text_list documents;
     int32_t count; /* 0 = not said */
     sampling how;
@@ -54,6 +56,11 @@ static const char *parse_seed(const char *text, void *target)
     return NULL;
 }
 
+static const char *parse_method(const char *text, void *target)
+{
+    return read_choice(text, attribute_methods, target) ? NULL : "attention, value or rollout";
+}
+
 #define AT(member) offsetof(generate_options, member)
 
 static const option_row rows[] = {
@@ -80,7 +87,16 @@ static const option_row rows[] = {
     {"min-p", "X", parse_share, AT(how.min_p),
      "only those at least X times as likely as the most likely one"},
     {"seed", "N", parse_seed, AT(how.seed), "of the random choice (default 0)"},
+    {"answer", "TEXT", parse_text, AT(answer),
+     "this text as the answer, instead of one of the model's own: for its\n"
+     "logits and what it is attributed to"},
     {NULL, NULL, NULL, 0, "What is told"},
+    {"attribute", "FILE.html", parse_text, AT(attribute),
+     "a report of how the answer's attention was divided over documents and\n"
+     "passages; the same as JSON in FILE.json, a table of it on stderr"},
+    {"attribute-by", "WHAT", parse_method, AT(attribute_by),
+     "attention (default): weights; value: weights times the values' norms;\n"
+     "rollout: through all layers"},
     {"stats", NULL, NULL, AT(stats), "tokens per second of prompt and answer, on stderr"},
     {"dump-logits", "FILE.npy", parse_text, AT(dump),
      "the logits behind every token, f4 [prompt + generated, vocabulary]"},
@@ -107,6 +123,9 @@ static bool sensible(const generate_options *o)
         {!o->model, "--model is needed"},
         {!o->prompt, "--prompt is needed"},
         {o->system && !o->chat, "--system is for --chat"},
+        {o->attribute_by && !o->attribute, "--attribute-by is for --attribute"},
+        {o->answer && (o->count || o->how.temperature > 0),
+         "with --answer there is nothing to choose by -n or --temp"},
         {o->how.temperature <= 0 &&
              (o->how.top_k || o->how.top_p < 1 || o->how.min_p > 0 || o->how.seed),
          "--top-k, --top-p, --min-p and --seed are for a --temp above 0"},
@@ -122,6 +141,8 @@ typedef struct generation {
     bpe *tokenizer;
     llama_shape shape;
     ids prompt, answer;
+    ids given; /* by --answer */
+    generate_sources sources;
     int32_t most; /* tokens of the answer that there is room for */
     session session;
     llama *model;
@@ -137,6 +158,24 @@ typedef struct generation {
     double started, prompt_ms, answer_ms, first_ms; /* the first token came after first_ms */
     bool ended;                                     /* by the model */
 } generation;
+
+static bool read_answer(generation *g, int32_t room)
+{
+    const char *text = g->options->answer;
+    reason why;
+    size_t lost = 0;
+    if (!bpe_encode(g->tokenizer, text, strlen(text), 0, &g->given, &lost, &why)) {
+        fail("--answer: %s", why.text);
+        return false;
+    }
+    if (g->given.count == 0 || g->given.count > (size_t)room) {
+        fail("--answer: %zu tokens, the model takes 1 to %d behind the prompt's %zu",
+             g->given.count, room, g->prompt.count);
+        return false;
+    }
+    g->most = (int32_t)g->given.count;
+    return true;
+}
 
 /* All that can be refused before a device is used. */
 static bool read_model(generation *g)
@@ -154,7 +193,8 @@ static bool read_model(generation *g)
         return false;
     }
     const prompt_source source = {o->prompt, &o->documents, o->chat, o->system};
-    if (!prompt_encode(&source, g->file, g->tokenizer, &g->prompt)) {
+    if (!prompt_encode(&source, g->file, g->tokenizer, &g->prompt,
+                       g->sources.html ? &g->sources.parts : NULL)) {
         return false;
     }
     if (g->prompt.count == 0 || g->prompt.count >= (size_t)g->shape.context) {
@@ -169,7 +209,7 @@ static bool read_model(generation *g)
     }
     const int32_t wanted = o->count ? o->count : USUAL_COUNT;
     g->most = wanted < room ? wanted : room;
-    return true;
+    return !o->answer || read_answer(g, room);
 }
 
 static void show_loading(void *user, double share)
@@ -185,6 +225,9 @@ static bool make_room(generation *g)
     if (g->options->dump && (!output_add(&g->outputs, g->options->dump, &why) ||
                              !array_make(ARRAY_F32, 2, shape, &g->kept, &why))) {
         fail("--dump-logits %s: %s", g->options->dump, why.text);
+        return false;
+    }
+    if (!sources_files(&g->sources, &g->outputs)) {
         return false;
     }
     g->logits = malloc((size_t)g->shape.vocabulary * sizeof *g->logits);
@@ -220,7 +263,8 @@ static bool load_model(generation *g)
     if (!done) {
         fail("--model %s: %s", g->options->model, why.text);
     }
-    return done;
+    return done &&
+           sources_watch(&g->sources, &g->session, g->model, g->tokenizer, &g->prompt, room);
 }
 
 /* Puts tokens behind those so far; leaves what the model makes of them in logits. */
@@ -302,11 +346,17 @@ static bool show_end(generation *g)
     return show(g, out, (size_t)count) && (g->options->common.json || show(g, "\n", 1));
 }
 
+static int32_t next_token(generation *g)
+{
+    return g->options->answer ? g->given.items[g->answer.count]
+                              : sampler_next(g->sampler, g->logits);
+}
+
 static bool answer(generation *g)
 {
     const double before = now_ms();
     while ((int32_t)g->answer.count < g->most) {
-        const int32_t token = sampler_next(g->sampler, g->logits);
+        const int32_t token = next_token(g);
         if (token < 0) {
             fail("--model %s: its logits are not numbers", g->options->model);
             return false;
@@ -317,6 +367,9 @@ static bool answer(generation *g)
         if (token >= bpe_count(g->tokenizer) || bpe_ends(g->tokenizer, token)) {
             g->ended = true;
             break;
+        }
+        if (!sources_note(&g->sources, g->logits, g->shape.vocabulary, token)) {
+            return false;
         }
         if (!ids_add(&g->answer, token)) {
             fail("out of memory");
@@ -384,8 +437,33 @@ static bool write_logits(generation *g)
     g->kept.shape[0] = llama_rows(g->model);
     FILE *file = output_begin(&g->outputs, g->options->dump, &why);
     if (!file || !npy_write(file, &g->kept, &why) ||
-        !output_end(&g->outputs, g->options->dump, &why) || !output_commit(&g->outputs, &why)) {
+        !output_end(&g->outputs, g->options->dump, &why)) {
         fail("--dump-logits %s: %s", g->options->dump, why.text);
+        return false;
+    }
+    return true;
+}
+
+static bool write_sources(generation *g)
+{
+    answer_sources a = {.model = g->options->model,
+                        .prompt = g->options->prompt,
+                        .documents = &g->options->documents,
+                        .tokenizer = g->tokenizer,
+                        .read = &g->prompt,
+                        .answer = &g->answer,
+                        .layers = g->shape.layers};
+    return sources_write(&g->sources, &a, &g->outputs, !g->options->common.json);
+}
+
+static bool write_files(generation *g)
+{
+    reason why;
+    if (!write_logits(g) || !write_sources(g)) {
+        return false;
+    }
+    if (!output_commit(&g->outputs, &why)) {
+        fail("%s", why.text);
         return false;
     }
     return true;
@@ -396,7 +474,7 @@ static bool tell(generation *g)
     if (g->options->stats) {
         tell_stats(g);
     }
-    return write_logits(g) && (!g->options->common.json || tell_json(g));
+    return write_files(g) && (!g->options->common.json || tell_json(g));
 }
 
 static void generation_close(generation *g)
@@ -407,6 +485,8 @@ static void generation_close(generation *g)
     free(g->text);
     output_free(&g->outputs);
     array_free(&g->kept);
+    sources_close(&g->sources);
+    ids_free(&g->given);
     sampler_destroy(g->sampler);
     llama_close(g->model);
     session_close(&g->session);
@@ -428,7 +508,10 @@ int cmd_generate(int argc, char **argv)
         return EXIT_USAGE;
     }
     generation g = {
-        .options = &options, .bar = progress_wanted(&options.common), .started = now_ms()};
+        .options = &options,
+        .sources = {.html = options.attribute, .method = (attribute_method)options.attribute_by},
+        .bar = progress_wanted(&options.common),
+        .started = now_ms()};
     const bool done = read_model(&g) && make_room(&g) && load_model(&g) && open_text(&g) &&
                       show_prompt(&g) && read_prompt(&g) && answer(&g) && tell(&g);
     generation_close(&g);

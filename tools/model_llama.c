@@ -24,11 +24,24 @@ struct llama {
     clattn_tensor lengths;                /* .. and rows of the cache in use before and after it */
     cl_mem scratch;
     size_t scratch_bytes;
-    float *host;       /* LLAMA_MOST rows of embeddings */
-    int32_t around[2]; /* lengths, on the host */
+    float *host;              /* LLAMA_MOST rows of embeddings */
+    int32_t around[2];        /* lengths, on the host */
+    llama_attended *attended; /* NULL = nobody watches */
+    void *user;
+    clattn_tensor lse; /* of a call, where somebody does */
 };
 
 /* ---- Opening ---------------------------------------------------------------------------- */
+
+clattn_attention_desc llama_attention_of(const llama *m)
+{
+    const llama_shape *s = &m->shape;
+    return (clattn_attention_desc){.head_dim = s->head_dim,
+                                   .query_heads = s->heads,
+                                   .kv_heads = s->kv_heads,
+                                   .kv_type = CLATTN_F16,
+                                   .causal = true};
+}
 
 static clattn_layer_desc layer_of(const llama *m)
 {
@@ -36,11 +49,7 @@ static clattn_layer_desc layer_of(const llama *m)
     return (clattn_layer_desc){
         .model_dim = s->model_dim,
         .hidden_dim = s->hidden_dim,
-        .attention = {.head_dim = s->head_dim,
-                      .query_heads = s->heads,
-                      .kv_heads = s->kv_heads,
-                      .kv_type = CLATTN_F16,
-                      .causal = true},
+        .attention = llama_attention_of(m),
         .rotate = true,
         /* Rows of q and k are stored so that pairs are neighbours. */
         .rope = {.rotary_dim = (int32_t)s->rotary_dim, .interleaved = true, .base = (float)s->base},
@@ -235,11 +244,37 @@ static bool make_scratch(llama *m, const clattn_layer_args *args, reason *why)
     return m->scratch != NULL;
 }
 
+bool llama_watch(llama *m, llama_attended *attended, void *user, reason *why)
+{
+    m->attended = attended;
+    m->user = user;
+    return make_tensor(m, CLATTN_F32, LLAMA_MOST, m->shape.heads, 1, &m->lse, why);
+}
+
+/* A layer that is watched. */
+struct watched {
+    const llama *model;
+    int layer;
+};
+
+static clattn_status pass_on(void *user, const clattn_attention_args *args)
+{
+    const struct watched *w = user;
+    return w->model->attended(w->model->user, w->layer, args);
+}
+
 static bool run_layers(llama *m, int32_t count, reason *why)
 {
+    struct watched watched = {.model = m};
     const clattn_tensor stream = some_rows(&m->stream, 0, count);
     clattn_layer_args args = {.x = stream, .out = stream, .used = some_rows(&m->lengths, 0, 1)};
     args.attention.kv_length = some_rows(&m->lengths, 1, 1);
+    if (m->attended) {
+        args.attended = pass_on;
+        args.user = &watched;
+        args.attention.lse = m->lse;
+        args.attention.lse.size[1] = count;
+    }
     if (!make_scratch(m, &args, why)) {
         return false;
     }
@@ -247,6 +282,7 @@ static bool run_layers(llama *m, int32_t count, reason *why)
     for (int layer = 0; layer < m->shape.layers; layer++) {
         args.k_cache = m->k_cache[layer];
         args.v_cache = m->v_cache[layer];
+        watched.layer = layer;
         if (clattn_layer_run(m->layers[layer], m->session->queue, &args, NULL) != CLATTN_OK) {
             return refuse(why, "layer %d: %s", layer, clattn_error());
         }

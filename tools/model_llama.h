@@ -24,6 +24,14 @@ enum { LLAMA_MOST = 512 }; /* tokens of one call */
 bool llama_run(llama *model, const int32_t *tokens, int32_t count, bool all, float *logits,
                reason *why);
 
+/* Calls attended for each layer of each run when its attention was enqueued, with the operands and
+ * with lse; see clattn_layer_args. */
+typedef clattn_status llama_attended(void *user, int layer, const clattn_attention_args *args);
+bool llama_watch(llama *model, llama_attended *attended, void *user, reason *why);
+
+/* The attention of every layer. */
+clattn_attention_desc llama_attention_of(const llama *model);
+
 /* Tokens in the cache. */
 int32_t llama_rows(const llama *model);
 
