@@ -64,11 +64,6 @@ typedef struct clattn_layer_args {
                                       * cache too), out and scratch stay absent */
     clattn_tensor context_length;    /* optional, I32 {batch, 1, 1, 1}: rows of context in use */
     cl_mem scratch;                  /* clattn_layer_scratch() bytes; NULL = taken for this call */
-    /* optional: called by run when it has enqueued the self-attention, with that one's operands.
-     * What it enqueues on the same queue finds q, k, v, out and, if attention.lse was given, lse as
-     * they are then: clattn/attribution.h, say.  A status but CLATTN_OK is what run returns. */
-    clattn_status (*attended)(void *user, const clattn_attention_args *args);
-    void *user;
 } clattn_layer_args;
 
 clattn_status clattn_layer_create(clattn_context *context, const clattn_layer_desc *desc,

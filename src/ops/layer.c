@@ -418,9 +418,6 @@ static clattn_status attend_self(const struct run *r, const clattn_tensor *x,
         args.v = r->args->v_cache;
     }
     TRY(clattn_attention_run(r->op->attention[SELF], r->queue, &args, NULL));
-    if (r->args->attended) {
-        TRY(r->args->attended(r->args->user, &args));
-    }
     return add(r, O, &args.out, stream, y);
 }
 
