@@ -79,7 +79,7 @@ static void fill_values(const operand *o, void *to, uint64_t seed)
         ((int32_t *)to)[n] = (int32_t)rng_below(&rng, o->divide);
     }
     for (size_t n = 0; n < count && o->fill == FILL_COUNT; n++) {
-        ((int32_t *)to)[n] = (int32_t)n;
+        ((int32_t *)to)[n] = (int32_t)((int64_t)n * o->divide);
     }
     for (size_t n = 0; n < count && o->fill == FILL_NUMBERS; n++) {
         ((int32_t *)to)[n] = (int32_t)case_number(o->numbers, (int64_t)n);

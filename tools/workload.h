@@ -17,7 +17,7 @@ typedef enum operand_fill {
     FILL_SLOPES,  /* ALiBi's powers of two */
     FILL_NUMBERS, /* from a list in the case, by batch entry */
     FILL_BELOW,   /* whole numbers below divide */
-    FILL_COUNT    /* 0, 1, 2, .. */
+    FILL_COUNT    /* 0, divide, 2 * divide, .. */
 } operand_fill;
 
 typedef struct operand {

@@ -12,14 +12,15 @@ static operand operand_from(const struct trial *t, int i)
 {
     const struct trial_operand *spec = &t->spec[i];
     const int64_t *size = spec->size;
-    const operand_fill fill = spec->output    ? FILL_OUTPUT
-                              : spec->below   ? FILL_BELOW
-                              : spec->counted ? FILL_COUNT
-                              : spec->list    ? FILL_NUMBERS
-                                              : FILL_NORMAL;
+    const operand_fill fill = spec->output              ? FILL_OUTPUT
+                              : spec->type == CLATTN_U8 ? FILL_MASK
+                              : spec->below             ? FILL_BELOW
+                              : spec->counted           ? FILL_COUNT
+                              : spec->list              ? FILL_NUMBERS
+                                                        : FILL_NORMAL;
     operand o = operand_of(spec->name ? spec->name : "", spec->name && !spec->over, fill,
                            spec->type, size[0], size[1], size[2], size[3]);
-    o.divide = spec->below;
+    o.divide = spec->counted ? spec->counted : spec->below;
     o.numbers = spec->list;
     o.touched = (double)spec->read * (double)clattn_type_size(spec->type);
     for (int n = 0; n < TRIAL_OPERANDS; n++) {

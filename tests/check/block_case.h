@@ -73,8 +73,16 @@ struct append_case {
     int32_t rotary_dim;
 };
 
+struct attribution_case {
+    int32_t spans;             /* 0 = every key is one */
+    char cuts[64];             /* where they begin and end; "" = anywhere */
+    char rows[16], joined[16]; /* "" = each; sum, by-span; of heads mean, max */
+    bool values, row_weight, accumulate;
+};
+
 struct cache_case {
     struct append_case append;
+    struct attribution_case attribution;
     int32_t page_rows, ring, split_keys; /* ring: its capacity */
     bool stray;                          /* tables, lengths and starts name what is not there */
     bool packed, apart;                  /* sequences in a row; apart: but their keys are not */

@@ -8,10 +8,10 @@
 #include <string.h>
 
 const struct check_op *const check_ops[] = {
-    &check_attention,  &check_cache, &check_append,  &check_merge, &check_project,
-    &check_mha,        &check_ffn,   &check_moe,     &check_norm,  &check_rope,
-    &check_activation, &check_embed, &check_softmax, &check_topk,  &check_additive,
-    &check_luong,      NULL};
+    &check_attention, &check_cache,    &check_append,     &check_merge, &check_attribution,
+    &check_rollout,   &check_project,  &check_mha,        &check_ffn,   &check_moe,
+    &check_norm,      &check_rope,     &check_activation, &check_embed, &check_softmax,
+    &check_topk,      &check_additive, &check_luong,      NULL};
 
 const struct check_op *check_op_named(const char *name)
 {

@@ -6,7 +6,7 @@
 
 #include "check.h"
 
-enum { TRIAL_OPERANDS = 14 };
+enum { TRIAL_OPERANDS = 19 };
 
 /* A tensor of the op's call. */
 struct trial_operand {
@@ -19,7 +19,7 @@ struct trial_operand {
     int64_t below;    /* whole numbers 0 .. below - 1 where bench fills it; 0 = real numbers */
     int64_t read;     /* elements that a run reads, where it is not all of them */
     const char *list; /* where bench fills it: numbers by batch entry */
-    bool counted;     /* the same: 0, 1, 2, .. */
+    int64_t counted;  /* the same: 0, counted, 2 * counted, ..; 0 = not */
 };
 
 struct trial {

@@ -39,6 +39,33 @@ void ref_additive_scores(const struct ref_attention *a, const double *w, double 
 void ref_concat_scores(const struct ref_attention *a, int64_t query_dim, int64_t key_dim,
                        const double *weight, const double *bias, const double *w, double *scores);
 
+/* ---- Attribution ------------------------------------------------------------------- */
+
+enum ref_rows { REF_ROWS_EACH, REF_ROWS_SUM, REF_ROWS_BY_SPAN };  /* as clattn_rows */
+enum ref_heads { REF_HEADS_EACH, REF_HEADS_MEAN, REF_HEADS_MAX }; /* as clattn_heads */
+
+struct ref_attribution {
+    int64_t spans;
+    const double *cut;        /* [spans + 1], or NULL: each key is one */
+    const double *row_weight; /* [n_q][heads] or NULL */
+    bool value_weighted;
+    enum ref_rows rows;
+    enum ref_heads heads;
+};
+
+/* The span of key j, -1 = none: the first whose end, the largest cut point so far, is behind it. */
+int64_t ref_span_of(const double *cut, int64_t spans, int64_t j);
+
+/* Of attention over a batch of 1, whose offset is given: lse [n_q][heads] and
+ * mass [n_q | 1 | spans][heads | 1][spans, one more with sinks]. */
+void ref_attribution(const struct ref_attention *a, const struct ref_attribution *r, double *lse,
+                     double *mass);
+
+/* rollout [spans][columns] = (M + identity) / 2 * previous, M of mass [spans][heads][columns];
+ * previous NULL = identity. */
+void ref_rollout(int64_t spans, int64_t heads, int64_t columns, const double *mass,
+                 const double *previous, double *rollout);
+
 /* y[r][o] = sum_c x[r][c] weight[o][c] + bias[o]; bias may be NULL. */
 void ref_project(int64_t rows, int64_t in_dim, int64_t out_dim, const double *x,
                  const double *weight, const double *bias, double *y);
