@@ -109,6 +109,12 @@ size_t clattn_mha_scratch(const clattn_op *op, const clattn_mha_args *args);
 clattn_status clattn_mha_run(const clattn_op *op, cl_command_queue queue,
                              const clattn_mha_args *args, cl_event *event);
 
+/* The attention of a run as clattn_attention_run was given it, for what explains it
+ * (clattn/attribution.h): args.attention with q, k, v and out, which lie in args.scratch (required)
+ * and stay there until that is used again. */
+clattn_status clattn_mha_attention(const clattn_op *op, const clattn_mha_args *args,
+                                   clattn_attention_args *attention);
+
 /* ---- Norms: RMSNorm (Zhang and Sennrich 2019), LayerNorm (Ba et al. 2016) --- */
 
 typedef enum clattn_norm_kind {

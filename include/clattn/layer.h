@@ -72,6 +72,12 @@ size_t clattn_layer_scratch(const clattn_op *op, const clattn_layer_args *args);
 clattn_status clattn_layer_run(const clattn_op *op, cl_command_queue queue,
                                const clattn_layer_args *args, cl_event *event);
 
+/* The self-attention of a run as clattn_attention_run was given it, for what explains it
+ * (clattn/attribution.h): args.attention with q, k and v, which lie in args.scratch (required) or
+ * the cache.  What is in the scratch stays until that is used again.  Not with desc.cross. */
+clattn_status clattn_layer_attention(const clattn_op *op, const clattn_layer_args *args,
+                                     clattn_attention_args *attention);
+
 #ifdef __cplusplus
 }
 #endif

@@ -40,7 +40,8 @@ static inline void put(const struct block *block, vfloat gathered[ROWS], const i
         *(vfloat_at *)sum = sum_each(some);
         for (int r = 0; r < count; r++) {
             gathered[r0 + r] = 0.0f;
-            if (block->cell[r0 + r] >= 0) {
+            /* Nothing stays nothing, also of a row whose sum is NaN. */
+            if (block->cell[r0 + r] >= 0 && sum[r] != 0.0f) {
                 block->to[block->cell[r0 + r] + column] += sum[r] * block->factor[r0 + r];
             }
         }

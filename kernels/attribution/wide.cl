@@ -52,7 +52,8 @@ static inline void put(const struct block *block, vfloat gathered[VECTORS], cons
     vfloat all = 0.0f;
     for (int n = 0; n < VECTORS; n++) {
         float lane[WIDTH];
-        const vfloat share = gathered[n] * block->factor[n];
+        /* Nothing stays nothing, also of a row whose sum is NaN. */
+        const vfloat share = gathered[n] == 0.0f ? (vfloat)(0.0f) : gathered[n] * block->factor[n];
         gathered[n] = 0.0f;
         all += share;
         *(vfloat_at *)lane = share;

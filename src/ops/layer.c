@@ -388,22 +388,31 @@ static int64_t take_columns(const clattn_tensor *all, int64_t first, clattn_tens
     return first + part->size[2] * part->size[3];
 }
 
+/* Where the self-attention's operands lie: keys and values before they go to a cache. */
+static clattn_attention_args self_attention(const struct layer_op *op,
+                                            const clattn_layer_args *args, const struct plan *p)
+{
+    clattn_attention_args attention = args->attention;
+    attention.q = rows_of(&p->at[QUERY], p->rows);
+    attention.k = rows_of(&p->at[KEY], p->rows);
+    attention.v = rows_of(&p->at[VALUE], p->rows);
+    attention.out = p->at[ATTENDED];
+    if (is_joined(&op->desc)) {
+        const clattn_tensor *all = &p->at[JOINED];
+        int64_t column = 0;
+        column = take_columns(all, column, &attention.q);
+        column = take_columns(all, column, &attention.k);
+        take_columns(all, column, &attention.v);
+    }
+    return attention;
+}
+
 static clattn_status attend_self(const struct run *r, const clattn_tensor *x,
                                  const clattn_tensor *stream, const clattn_tensor *y)
 {
-    const struct plan *p = &r->plan;
-    clattn_attention_args args = r->args->attention;
-    args.q = rows_of(&p->at[QUERY], p->rows);
-    args.k = rows_of(&p->at[KEY], p->rows);
-    args.v = rows_of(&p->at[VALUE], p->rows);
-    args.out = p->at[ATTENDED];
+    clattn_attention_args args = self_attention(r->op, r->args, &r->plan);
     if (is_joined(&r->op->desc)) {
-        const clattn_tensor *all = &p->at[JOINED];
-        int64_t column = 0;
-        column = take_columns(all, column, &args.q);
-        column = take_columns(all, column, &args.k);
-        take_columns(all, column, &args.v);
-        TRY(project(r, Q, x, all));
+        TRY(project(r, Q, x, &r->plan.at[JOINED]));
     } else {
         TRY(project(r, Q, x, &args.q));
         TRY(project(r, K, x, &args.k));
@@ -559,4 +568,32 @@ clattn_status clattn_layer_run(const clattn_op *op, cl_command_queue queue,
         clReleaseMemObject(taken);
     }
     return status == CLATTN_OK ? clattn__mark(queue, event) : status;
+}
+
+clattn_status clattn_layer_attention(const clattn_op *op, const clattn_layer_args *args,
+                                     clattn_attention_args *attention)
+{
+    TRY(clattn__op_check(op, &family));
+    if (!args || !attention) {
+        return clattn__refuse("layer: %s is NULL", args ? "attention" : "args");
+    }
+    const struct layer_op *layer = (const struct layer_op *)op;
+    cl_mem scratch, taken;
+    if (!args->scratch) {
+        return clattn__refuse("layer: args.scratch is absent: nobody knows where queries lie");
+    }
+    if (layer->desc.cross) {
+        return clattn__refuse("layer: desc.cross is set: its queries are written over those of the "
+                              "self-attention");
+    }
+    TRY(check_args(layer, args));
+    TRY(clattn__scratch(op->context, "layer", args->scratch, clattn_layer_scratch(op, args),
+                        &scratch, &taken));
+    const struct plan plan = make_plan(layer, args, scratch);
+    *attention = self_attention(layer, args, &plan);
+    if (layer->append) {
+        attention->k = args->k_cache;
+        attention->v = args->v_cache;
+    }
+    return CLATTN_OK;
 }

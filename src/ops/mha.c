@@ -360,3 +360,23 @@ clattn_status clattn_mha_run(const clattn_op *op, cl_command_queue queue,
     }
     return status == CLATTN_OK ? clattn__mark(queue, event) : status;
 }
+
+clattn_status clattn_mha_attention(const clattn_op *op, const clattn_mha_args *args,
+                                   clattn_attention_args *attention)
+{
+    TRY(clattn__op_check(op, &family));
+    if (!args || !attention) {
+        return clattn__refuse("mha: %s is NULL", args ? "attention" : "args");
+    }
+    const struct mha_op *mha = (const struct mha_op *)op;
+    cl_mem scratch, taken;
+    if (!args->scratch) {
+        return clattn__refuse("mha: args.scratch is absent: nobody knows where its operands lie");
+    }
+    TRY(check_args(mha, args));
+    TRY(clattn__scratch(op->context, "mha", args->scratch, clattn_mha_scratch(op, args), &scratch,
+                        &taken));
+    const struct plan plan = make_plan(mha, args);
+    wire_attention(mha, args, &plan, scratch, attention);
+    return CLATTN_OK;
+}

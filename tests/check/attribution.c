@@ -49,9 +49,6 @@ static bool describe(struct trial *t, struct check_result *result)
     const bool each = rows_of(c) == REF_ROWS_EACH;
     const struct trial_operand absent = {0};
     t->spec[OUT] = absent;
-    if (!own(c)->values) {
-        t->spec[V_SCALE] = absent;
-    }
     t->spec[LSE] = (struct trial_operand){"lse", CLATTN_F32, {packed ? 1 : B, rows, H, 1}};
     t->spec[SPANS] = (struct trial_operand){own(c)->spans ? "spans" : NULL,
                                             CLATTN_I32,
