@@ -251,27 +251,20 @@ bool llama_watch(llama *m, llama_attended *attended, void *user, reason *why)
     return make_tensor(m, CLATTN_F32, LLAMA_MOST, m->shape.heads, 1, &m->lse, why);
 }
 
-/* A layer that is watched. */
-struct watched {
-    const llama *model;
-    int layer;
-};
-
-static clattn_status pass_on(void *user, const clattn_attention_args *args)
+/* Lets the watcher see the attention that was enqueued last. */
+static clattn_status show_attention(const llama *m, int layer, const clattn_layer_args *args)
 {
-    const struct watched *w = user;
-    return w->model->attended(w->model->user, w->layer, args);
+    clattn_attention_args attention;
+    const clattn_status status = clattn_layer_attention(m->layers[layer], args, &attention);
+    return status == CLATTN_OK ? m->attended(m->user, layer, &attention) : status;
 }
 
 static bool run_layers(llama *m, int32_t count, reason *why)
 {
-    struct watched watched = {.model = m};
     const clattn_tensor stream = some_rows(&m->stream, 0, count);
     clattn_layer_args args = {.x = stream, .out = stream, .used = some_rows(&m->lengths, 0, 1)};
     args.attention.kv_length = some_rows(&m->lengths, 1, 1);
     if (m->attended) {
-        args.attended = pass_on;
-        args.user = &watched;
         args.attention.lse = m->lse;
         args.attention.lse.size[1] = count;
     }
@@ -282,8 +275,8 @@ static bool run_layers(llama *m, int32_t count, reason *why)
     for (int layer = 0; layer < m->shape.layers; layer++) {
         args.k_cache = m->k_cache[layer];
         args.v_cache = m->v_cache[layer];
-        watched.layer = layer;
-        if (clattn_layer_run(m->layers[layer], m->session->queue, &args, NULL) != CLATTN_OK) {
+        if (clattn_layer_run(m->layers[layer], m->session->queue, &args, NULL) != CLATTN_OK ||
+            (m->attended && show_attention(m, layer, &args) != CLATTN_OK)) {
             return refuse(why, "layer %d: %s", layer, clattn_error());
         }
     }

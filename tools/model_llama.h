@@ -24,8 +24,8 @@ enum { LLAMA_MOST = 512 }; /* tokens of one call */
 bool llama_run(llama *model, const int32_t *tokens, int32_t count, bool all, float *logits,
                reason *why);
 
-/* Calls attended for each layer of each run when its attention was enqueued, with the operands and
- * with lse; see clattn_layer_args. */
+/* Calls attended for each layer of each run when it was enqueued, with the operands of its
+ * attention and with lse; what it enqueues finds them as they were. */
 typedef clattn_status llama_attended(void *user, int layer, const clattn_attention_args *args);
 bool llama_watch(llama *model, llama_attended *attended, void *user, reason *why);
 
