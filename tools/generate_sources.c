@@ -24,9 +24,12 @@ bool sources_files(generate_sources *g, output_set *outputs)
     }
     memcpy(g->json, g->html, stem);
     memcpy(g->json + stem, other, sizeof other);
-    if (!output_add(outputs, g->html, &why) || !output_add(outputs, g->json, &why)) {
-        fail("--attribute: %s", why.text);
-        return false;
+    const char *const paths[] = {g->html, g->json};
+    for (int i = 0; i < 2; i++) {
+        if (!output_add(outputs, paths[i], &why)) {
+            fail("--attribute %s: %s", paths[i], why.text);
+            return false;
+        }
     }
     return true;
 }

@@ -85,6 +85,7 @@ class TinyLlama:
         source, kinds = random.Random(seed), list(kinds)
         q, kv = heads * self.head_dim, groups * self.head_dim
         self.tensors = {}
+        self.shares = {}  # of the last logits: weights and norms of the values by (layer, position, head)
 
         def matrix(name, columns, rows):
             kinds.append(kinds.pop(0))  # in turns
@@ -149,10 +150,12 @@ class TinyLlama:
                 head[c + 1] = a * math.sin(angle) + b * math.cos(angle)
         return heads
 
-    def attend(self, query, keys, values):
+    def attend(self, place, query, keys, values):
         scores = [dot(query, key) / math.sqrt(self.head_dim) for key in keys]
         shares = [math.exp(score - max(scores)) for score in scores]
-        return [dot(shares, column) / sum(shares) for column in zip(*values)]
+        shares = [share / sum(shares) for share in shares]
+        self.shares[place] = shares, [math.sqrt(dot(value, value)) for value in values]
+        return [dot(shares, column) for column in zip(*values)]
 
     def layer(self, number, rows):
         def weight(part):
@@ -167,7 +170,8 @@ class TinyLlama:
             joined = []
             for head, query in enumerate(queries):
                 group = head * self.groups // self.heads
-                joined += self.attend(query, [row[group] for row in keys], [row[group] for row in values])
+                place = number, position, head
+                joined += self.attend(place, query, [row[group] for row in keys], [row[group] for row in values])
             x = [a + b for a, b in zip(x, self.linear(f"blk.{number}.attn_output", joined))]
             normed = norm(x, weight("ffn_norm"))
             gate, up = (self.linear(f"blk.{number}.{part}", normed) for part in ("ffn_gate", "ffn_up"))
