@@ -69,26 +69,22 @@ static clattn_status open_device(clattn_context *context, const clattn_context_d
     return clattn__opencl(code, "clCreateCommandQueue");
 }
 
+static bool copy(char **to, const char *text)
+{
+    return !text || !text[0] || (*to = clattn__copy_string(text));
+}
+
 static clattn_status copy_paths(clattn_context *context, const clattn_context_desc *desc)
 {
     const char *kernel_dir = desc->kernel_dir ? desc->kernel_dir : getenv("CLATTN_KERNEL_DIR");
-    if (kernel_dir && kernel_dir[0] && !(context->kernel_dir = clattn__copy_string(kernel_dir))) {
-        return clattn__out_of_memory();
-    }
-    if (desc->cache_dir && desc->cache_dir[0] &&
-        !(context->cache_dir = clattn__copy_string(desc->cache_dir))) {
-        return clattn__out_of_memory();
-    }
-    return CLATTN_OK;
+    const bool copied = copy(&context->kernel_dir, kernel_dir) &&
+                        copy(&context->cache_dir, desc->cache_dir) &&
+                        copy(&context->probe_program, desc->probe_program);
+    return copied ? CLATTN_OK : clattn__out_of_memory();
 }
 
-clattn_status clattn_context_create(const clattn_context_desc *desc, clattn_context **out)
+clattn_status clattn__context_open(const clattn_context_desc *desc, clattn_context **out)
 {
-    const clattn_context_desc defaults = {0};
-    desc = desc ? desc : &defaults;
-    if (!out) {
-        return clattn__refuse("context: out is NULL");
-    }
     clattn_context *context = calloc(1, sizeof *context);
     if (!context) {
         return clattn__out_of_memory();
@@ -107,6 +103,18 @@ clattn_status clattn_context_create(const clattn_context_desc *desc, clattn_cont
         clattn_context_destroy(context);
         return status;
     }
+    *out = context;
+    return CLATTN_OK;
+}
+
+clattn_status clattn_context_create(const clattn_context_desc *desc, clattn_context **out)
+{
+    const clattn_context_desc defaults = {0};
+    clattn_context *context;
+    if (!out) {
+        return clattn__refuse("context: out is NULL");
+    }
+    TRY(clattn__context_open(desc ? desc : &defaults, &context));
     clattn__device_probe(context);
     clattn__tune_load(context);
     *out = context;
@@ -130,5 +138,6 @@ void clattn_context_destroy(clattn_context *context)
     free(context->facts_text);
     free(context->cache_dir);
     free(context->kernel_dir);
+    free(context->probe_program);
     free(context);
 }

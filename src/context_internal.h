@@ -19,8 +19,9 @@ struct clattn_context {
     clattn_device_facts facts;
     char *facts_text; /* owns the strings of facts */
     char lanes_reason[CLATTN__FACT_BYTES], engine_reason[CLATTN__FACT_BYTES];
-    char *cache_dir;  /* NULL = memory only */
-    char *kernel_dir; /* NULL = embedded */
+    char *cache_dir;     /* NULL = memory only */
+    char *kernel_dir;    /* NULL = embedded */
+    char *probe_program; /* NULL = where it is installed */
     void (*log)(void *user, const char *text);
     void *user;
     clattn__mutex lock; /* of programs, of building and of kept */
@@ -31,11 +32,17 @@ struct clattn_context {
 /* To the caller's log, if there is one. */
 void clattn__log(const clattn_context *context, const char *format, ...) CLATTN__PRINTF(2, 3);
 
+/* A context whose facts are what the driver says: nothing was probed, nothing kept is loaded. */
+clattn_status clattn__context_open(const clattn_context_desc *desc, clattn_context **out);
+
 /* Fills context->facts by asking the driver; the context holds its device. */
 clattn_status clattn__device_query(clattn_context *context);
 
 /* Completes context->facts by running small programs; the context is ready to build. */
 void clattn__device_probe(clattn_context *context);
+
+/* Its place in clattn_device_list; behind the end if it is not there (a sub-device). */
+size_t clattn__device_index(cl_device_id device);
 
 /* Whether the device's list of extensions has that word. */
 bool clattn__advertises(cl_device_id device, const char *extension);

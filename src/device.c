@@ -160,6 +160,18 @@ clattn_status clattn_device_find(const char *text, cl_device_id *out)
     return refuse_device(text, devices, count);
 }
 
+size_t clattn__device_index(cl_device_id device)
+{
+    cl_device_id devices[MAX_DEVICES];
+    size_t count = 0, index = 0;
+    clattn_device_list(devices, MAX_DEVICES, &count);
+    count = count < MAX_DEVICES ? count : MAX_DEVICES;
+    while (index < count && devices[index] != device) {
+        index++;
+    }
+    return index;
+}
+
 /* ---- Facts --------------------------------------------------------------- */
 
 /* Every number the driver is asked for: a table, so that a new fact is one line. */
@@ -284,5 +296,5 @@ void clattn__device_probe(clattn_context *context)
     context->facts.fp16 =
         clattn__advertises(context->device, "cl_khr_fp16") && half_arithmetic_works(context);
     clattn__clues(context, &clues);
-    clattn__probe(context, &clues);
+    clattn__probe(context, &clues, CLATTN__PROBE_SILENCE_MS);
 }

@@ -32,6 +32,18 @@ bool clattn__replace_file(const char *from, const char *to)
 }
 unsigned long clattn__process_id(void) { return GetCurrentProcessId(); }
 
+bool clattn__process_lives(unsigned long id)
+{
+    DWORD code = STILL_ACTIVE;
+    HANDLE process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, id);
+    if (!process) {
+        return GetLastError() != ERROR_INVALID_PARAMETER;
+    }
+    GetExitCodeProcess(process, &code);
+    CloseHandle(process);
+    return code == STILL_ACTIVE;
+}
+
 static bool join(char *path, size_t bytes, const char *base, const char *rest)
 {
     return base && base[0] && (size_t)snprintf(path, bytes, "%s%s", base, rest) < bytes;
@@ -45,6 +57,7 @@ bool clattn__user_cache_directory(char *path, size_t bytes)
 #else
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,6 +77,7 @@ double clattn__now_ms(void)
 static bool make_directory(const char *path) { return mkdir(path, 0777) == 0 || errno == EEXIST; }
 bool clattn__replace_file(const char *from, const char *to) { return rename(from, to) == 0; }
 unsigned long clattn__process_id(void) { return (unsigned long)getpid(); }
+bool clattn__process_lives(unsigned long id) { return kill((pid_t)id, 0) == 0 || errno != ESRCH; }
 
 static bool join(char *path, size_t bytes, const char *base, const char *rest)
 {

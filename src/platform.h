@@ -36,6 +36,9 @@ bool clattn__replace_file(const char *from, const char *to);
 /* A number no other live process of this machine has. */
 unsigned long clattn__process_id(void);
 
+/* Whether such a process lives; true if that cannot be found out. */
+bool clattn__process_lives(unsigned long id);
+
 /* The user's cache directory, without a trailing separator. */
 bool clattn__user_cache_directory(char *path, size_t bytes);
 

@@ -24,6 +24,8 @@ enum clattn__plausible {
     CLATTN__WORTH_TRYING
 };
 
+struct clattn__answer;
+
 /* One thing that a device may have: sub-groups of one size, or an engine. */
 struct clattn__probe {
     const char *name; /* in messages, cache files and on a command line */
@@ -34,22 +36,60 @@ struct clattn__probe {
                                         const struct clattn__clues *clues,
                                         char reason[CLATTN__FACT_BYTES]);
     const char *file; /* its one kernel has the file's name */
-    /* Launches the kernel and compares; false with what was wrong. */
-    bool (*right)(clattn_context *context, const struct clattn__probe *probe, cl_kernel kernel,
-                  char reason[CLATTN__FACT_BYTES]);
+    /* Launches the kernel and compares. */
+    void (*answer)(clattn_context *context, cl_kernel kernel, struct clattn__answer *answer);
 };
 
 /* Until a name is NULL.  Of the engines the first that is right counts. */
 extern const struct clattn__probe clattn__probes[];
+enum { CLATTN__MAX_PROBES = 16 };
 
-bool clattn__lanes_right(clattn_context *context, const struct clattn__probe *probe,
-                         cl_kernel kernel, char reason[CLATTN__FACT_BYTES]);
+/* What came of a probe. */
+struct clattn__answer {
+    const struct clattn__probe *probe;
+    char key[65]; /* of its program */
+    enum {
+        CLATTN__PENDING,
+        CLATTN__RIGHT,
+        CLATTN__WRONG,  /* it did not compile, computed something else, or ended its process */
+        CLATTN__UNKNOWN /* it could not be tried, which says nothing about another time */
+    } state;
+    char reason[CLATTN__FACT_BYTES]; /* if it is not right */
+};
 
-/* Compiles and runs one in this process; false with the reason. */
-bool clattn__probe_run(clattn_context *context, const struct clattn__probe *probe,
-                       char reason[CLATTN__FACT_BYTES]);
+void clattn__lanes_answer(clattn_context *context, cl_kernel kernel, struct clattn__answer *answer);
 
-/* Completes context->facts by every probe that the clues make plausible. */
-void clattn__probe(clattn_context *context, const struct clattn__clues *clues);
+/* False if the probe's source is not there. */
+bool clattn__answer_begin(const clattn_context *context, const struct clattn__probe *probe,
+                          struct clattn__answer *answer);
+
+/* Compiles and runs the probe in this process. */
+void clattn__probe_run(clattn_context *context, struct clattn__answer *answer);
+
+/* ---- In cache_dir ------------------------------------------------------------- */
+
+/* Fills a pending answer from what was remembered.  A mark that an ended process left is an answer
+ * too. */
+void clattn__record_read(const clattn_context *context, struct clattn__answer *answer);
+void clattn__record_write(const clattn_context *context, const struct clattn__answer *answer);
+
+/* A file that is there while this process tries the probe, and stays if that is its end. */
+void clattn__mark_set(const clattn_context *context, const struct clattn__answer *answer);
+void clattn__mark_remove(const clattn_context *context, const struct clattn__answer *answer);
+
+/* ---- All of them --------------------------------------------------------------- */
+
+enum { CLATTN__PROBE_SILENCE_MS = 20000 };
+
+/* Completes context->facts by every probe that the clues make plausible.  A clattn-probe that is
+ * silent for so long is killed. */
+void clattn__probe(clattn_context *context, const struct clattn__clues *clues, int silence_ms);
+
+/* What clattn-probe says, a line each, its name first: "clattn-probe wrong nv_lanes REASON". */
+#define CLATTN__PROBE_SAYS "clattn-probe"
+#define CLATTN__PROBE_TRIES "try" /* before; then it answers, or has ended */
+const char *clattn__answer_word(const struct clattn__answer *answer);
+/* False if it is none. */
+bool clattn__answer_read(struct clattn__answer *answer, const char *word, const char *reason);
 
 #endif /* CLATTN_PROBE_H */

@@ -1,5 +1,6 @@
 #include "probe.h"
 #include "program.h"
+#include "source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,25 +72,27 @@ static bool answers_right(const float *answers, int size, char reason[CLATTN__FA
 
 /* ---- Running ------------------------------------------------------------------------ */
 
-static bool failed(char reason[CLATTN__FACT_BYTES], cl_int code, const char *call)
+/* A call failed.  Want of memory passes; anything else is the kernel's doing. */
+static void fail(struct clattn__answer *answer, cl_int code, const char *call)
 {
-    snprintf(reason, CLATTN__FACT_BYTES, "%s failed: %s (%d)", call, clattn__opencl_name(code),
-             (int)code);
-    return false;
+    const bool memory = code == CL_OUT_OF_HOST_MEMORY || code == CL_MEM_OBJECT_ALLOCATION_FAILURE;
+    answer->state = memory ? CLATTN__UNKNOWN : CLATTN__WRONG;
+    snprintf(answer->reason, sizeof answer->reason, "%s failed: %s (%d)", call,
+             clattn__opencl_name(code), (int)code);
 }
 
-/* Launches one work-group that writes to its one argument, and reads that back. */
-static bool launch(clattn_context *context, cl_kernel kernel, size_t items, void *out, size_t bytes,
-                   char reason[CLATTN__FACT_BYTES])
+/* Launches one work-group whose arguments are buffers, and reads the last one back. */
+bool clattn__probe_launch(clattn_context *context, cl_kernel kernel, size_t items, void *out,
+                          size_t bytes, struct clattn__answer *answer)
 {
     cl_int code;
     const char *call = "clCreateBuffer";
     const cl_mem buffer =
         clCreateBuffer(context->cl, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, bytes, out, &code);
-    if (code != CL_SUCCESS) {
-        return failed(reason, code, call);
+    if (code == CL_SUCCESS) {
+        call = "clSetKernelArg";
+        code = clSetKernelArg(kernel, 0, sizeof buffer, &buffer);
     }
-    code = clSetKernelArg(kernel, 0, sizeof buffer, &buffer);
     if (code == CL_SUCCESS) {
         call = "clEnqueueNDRangeKernel";
         code =
@@ -99,40 +102,62 @@ static bool launch(clattn_context *context, cl_kernel kernel, size_t items, void
         call = "clEnqueueReadBuffer";
         code = clEnqueueReadBuffer(context->queue, buffer, CL_TRUE, 0, bytes, out, 0, NULL, NULL);
     }
-    clReleaseMemObject(buffer);
-    return code == CL_SUCCESS || failed(reason, code, call);
+    if (buffer) {
+        clReleaseMemObject(buffer);
+    }
+    if (code != CL_SUCCESS) {
+        fail(answer, code, call);
+    }
+    return code == CL_SUCCESS;
 }
 
-bool clattn__lanes_right(clattn_context *context, const struct clattn__probe *probe,
-                         cl_kernel kernel, char reason[CLATTN__FACT_BYTES])
+void clattn__lanes_answer(clattn_context *context, cl_kernel kernel, struct clattn__answer *answer)
 {
-    const size_t items = TEAMS * probe->subgroup, bytes = items * ANSWERS * sizeof(float);
+    const int size = (int)answer->probe->subgroup;
+    const size_t items = TEAMS * (size_t)size, bytes = items * ANSWERS * sizeof(float);
     float answers[TEAMS * 64 * ANSWERS];
     memset(answers, 0xff, bytes); /* NaN: what is not written is wrong */
-    return launch(context, kernel, items, answers, bytes, reason) &&
-           answers_right(answers, (int)probe->subgroup, reason);
+    if (clattn__probe_launch(context, kernel, items, answers, bytes, answer)) {
+        answer->state =
+            answers_right(answers, size, answer->reason) ? CLATTN__RIGHT : CLATTN__WRONG;
+    }
 }
 
-/* The first line of why the last call failed. */
-static void copy_error(char reason[CLATTN__FACT_BYTES])
+static void options_of(const struct clattn__probe *probe, char options[128])
 {
-    snprintf(reason, CLATTN__FACT_BYTES, "%.*s", (int)strcspn(clattn_error(), "\r\n"),
-             clattn_error());
+    snprintf(options, 128, "-cl-std=CL1.2 -DLANES_BY=%d -DSUBGROUP=%u", probe->lanes,
+             (unsigned)probe->subgroup);
 }
 
-bool clattn__probe_run(clattn_context *context, const struct clattn__probe *probe,
-                       char reason[CLATTN__FACT_BYTES])
+bool clattn__answer_begin(const clattn_context *context, const struct clattn__probe *probe,
+                          struct clattn__answer *answer)
+{
+    char file[64], options[128], *source;
+    *answer = (struct clattn__answer){.probe = probe};
+    snprintf(file, sizeof file, "%s.cl", probe->file);
+    if (clattn__source(context->kernel_dir, file, &source) != CLATTN_OK) {
+        return false;
+    }
+    options_of(probe, options);
+    clattn__program_key(context, source, options, answer->key);
+    free(source);
+    return true;
+}
+
+void clattn__probe_run(clattn_context *context, struct clattn__answer *answer)
 {
     char file[64], options[128];
     cl_kernel kernel;
-    snprintf(file, sizeof file, "%s.cl", probe->file);
-    snprintf(options, sizeof options, "-cl-std=CL1.2 -DLANES_BY=%d -DSUBGROUP=%u", probe->lanes,
-             (unsigned)probe->subgroup);
-    if (clattn__kernel_create(context, file, probe->file, options, &kernel) != CLATTN_OK) {
-        copy_error(reason);
-        return false;
+    snprintf(file, sizeof file, "%s.cl", answer->probe->file);
+    options_of(answer->probe, options);
+    const clattn_status status =
+        clattn__kernel_create(context, file, answer->probe->file, options, &kernel);
+    if (status == CLATTN_OK) {
+        answer->probe->answer(context, kernel, answer);
+        clReleaseKernel(kernel);
+        return;
     }
-    const bool right = probe->right(context, probe, kernel, reason);
-    clReleaseKernel(kernel);
-    return right;
+    answer->state = status == CLATTN_ERR_BUILD ? CLATTN__WRONG : CLATTN__UNKNOWN;
+    snprintf(answer->reason, sizeof answer->reason, "%.*s", (int)strcspn(clattn_error(), "\r\n"),
+             clattn_error());
 }

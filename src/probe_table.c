@@ -112,7 +112,7 @@ static enum clattn__plausible amd_lanes(const struct clattn__probe *probe,
 /* ---- The table ------------------------------------------------------------------- */
 
 #define LANES(by, size, plausible)                                                                 \
-    CLATTN_LANES_##by, size, CLATTN_ENGINE_NONE, plausible, "probe_lanes", clattn__lanes_right
+    CLATTN_LANES_##by, size, CLATTN_ENGINE_NONE, plausible, "probe_lanes", clattn__lanes_answer
 
 const struct clattn__probe clattn__probes[] = {
     {"intel_lanes_8", LANES(INTEL, 8, intel_lanes)},

@@ -21,8 +21,8 @@ struct clattn__program {
     bool ready; /* launched once, so that its binary is whole */
 };
 
-static void make_key(const clattn_context *context, const char *source, const char *options,
-                     char key[65])
+void clattn__program_key(const clattn_context *context, const char *source, const char *options,
+                         char key[65])
 {
     const clattn_device_facts *facts = &context->facts;
     char version[16];
@@ -234,7 +234,7 @@ static clattn_status find_or_build(clattn_context *context, const char *file, co
                                    const char *options, struct clattn__program **out)
 {
     char key[65];
-    make_key(context, source, options, key);
+    clattn__program_key(context, source, options, key);
     for (struct clattn__program *p = context->programs; p; p = p->next) {
         if (!strcmp(p->key, key)) {
             *out = p;

@@ -17,6 +17,11 @@ void clattn__kernel_ready(clattn_context *context, cl_kernel kernel);
 /* How the kernel's program came to be; for clattn_context_warm. */
 void clattn__kernel_build(clattn_context *context, cl_kernel kernel, clattn_build *out);
 
+/* SHA-256 of all that a program's binary, and what it computes, depends on: source, options,
+ * device, and the versions of driver, platform and library. */
+void clattn__program_key(const clattn_context *context, const char *source, const char *options,
+                         char key[65]);
+
 /* Releases all, and stores the binaries of what was compiled anew. */
 void clattn__programs_free(clattn_context *context);
 

@@ -2,7 +2,9 @@
 #include "message.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static void log_to_stderr(void *user, const char *text)
 {
@@ -28,16 +30,38 @@ bool session_find(const common_options *common, cl_device_id *device)
     return false;
 }
 
+/* clattn-probe beside this program: where both were built, or installed, or moved to.  "" where it
+ * is not, so that the library looks where it was installed. */
+static void find_probe_program(char *path, size_t bytes)
+{
+    static const char *const places[] = {"clattn-probe", "../libexec/clattn-probe",
+                                         "../src/clattn-probe"};
+    char self[4096];
+    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
+        snprintf(path, bytes, "%.*s%s", (int)(slash + 1 - self), self, places[i]);
+        if (access(path, X_OK) == 0) {
+            return;
+        }
+    }
+    path[0] = '\0';
+}
+
 bool session_open(session *s, const common_options *common, cl_device_id device,
                   const char *cache_dir)
 {
-    char directory[4096];
+    char directory[4096], probe_program[4200];
     *s = (session){0};
     if (!cache_dir && clattn_default_cache_dir(directory, sizeof directory)) {
         cache_dir = directory;
     }
-    const clattn_context_desc desc = {
-        .device = device, .cache_dir = cache_dir, .log = common->verbose ? log_to_stderr : NULL};
+    find_probe_program(probe_program, sizeof probe_program);
+    const clattn_context_desc desc = {.device = device,
+                                      .cache_dir = cache_dir,
+                                      .probe_program = probe_program,
+                                      .log = common->verbose ? log_to_stderr : NULL};
     if (clattn_context_create(&desc, &s->context) != CLATTN_OK) {
         fail("opening the device: %s", clattn_error());
         return false;

@@ -85,8 +85,11 @@ typedef struct clattn_context_desc {
                             * NULL = memory only.  Read when ops are created; binaries are written
                             * when the context is destroyed.  A bad or unwritable cache never fails
                             * a call: the log says so, kernels are compiled anew. */
-    const char *kernel_dir; /* read .cl files here instead of the embedded ones; NULL:
-                               CLATTN_KERNEL_DIR, else embedded */
+    const char *kernel_dir;    /* read .cl files here instead of the embedded ones; NULL:
+                                  CLATTN_KERNEL_DIR, else embedded */
+    const char *probe_program; /* clattn-probe, which tries in a process of its own what might end
+                                  this one; NULL: where it was installed.  Where it is not found,
+                                  this process tries. */
     void (*log)(void *user, const char *text); /* full build logs, kernel choices; any thread; NULL
                                                   = none */
     void *user;
