@@ -1,6 +1,7 @@
 /* clattn check: every kernel that fits this device, on every case, against the
  * double-precision reference. */
-#include "check.h"
+#include "check_plan.h"
+#include "check_report.h"
 #include "commands.h"
 #include "message.h"
 #include "progress.h"
@@ -14,8 +15,8 @@
 typedef struct check_options {
     common_options common;
     bool smoke, full;
-    const char *op, *line, *kernel, *type;
-    int32_t random, params;
+    const char *op, *line, *kernel, *type, *report;
+    int32_t random, params, seconds;
     bool params_all;
     int64_t seed;
 } check_options;
@@ -33,10 +34,23 @@ static const char *parse_type_name(const char *text, void *target)
                : "f32, f16 or bf16";
 }
 
+static const char *parse_seconds(const char *text, void *target)
+{
+    int64_t seconds;
+    if (!read_integer(text, 0, 1000000, &seconds))
+        return "a whole number from 0 to 1000000";
+    *(int32_t *)target = (int32_t)seconds;
+    return NULL;
+}
+
 static const option_row rows[] = {
     {NULL, NULL, NULL, 0, "Which cases"},
     {"smoke", NULL, NULL, offsetof(check_options, smoke), "one case of each kind only"},
-    {"full", NULL, NULL, offsetof(check_options, full), "also the large cases"},
+    {"full", NULL, NULL, offsetof(check_options, full),
+     "also the large cases; a report to send with a new device"},
+    {"seconds", "N", parse_seconds, offsetof(check_options, seconds),
+     "with --full: after so long, run only what is needed of every kind\n"
+     "(default 90; 0 = everything)"},
     {"op", "NAME", parse_text, offsetof(check_options, op),
      "cases of one operation, such as attention"},
     {"case", "LINE", parse_text, offsetof(check_options, line),
@@ -53,6 +67,9 @@ static const option_row rows[] = {
      "from the built-in one in one value, then random ones"},
     {"seed", "N", parse_seed, offsetof(check_options, seed),
      "where random cases and sets begin (default 1)"},
+    {NULL, NULL, NULL, 0, "Results"},
+    {"report", "FILE.json", parse_text, offsetof(check_options, report),
+     "also as a file (with --full: clattn-check-DEVICE.json)"},
 };
 
 static const command_line line = {
@@ -72,24 +89,15 @@ static const command_line line = {
 
 /* ---- Running ---------------------------------------------------------------------------- */
 
-typedef struct tally {
-    char kernel[32];
-    int counts[3]; /* by check_outcome */
-    double worst;
-} tally;
-
-enum { MAX_TALLIES = 64 };
-
 typedef struct run {
     const check_options *options;
     struct check check;
     bool show; /* progress */
     int done, total;
-    int counts[3];
-    tally tallies[MAX_TALLIES];
-    cJSON *failures;
+    check_report report;
     const char *text; /* of the case at work */
     const struct test_case *c;
+    check_job *job; /* NULL: every kernel */
 } run;
 
 static void show_progress(const run *r)
@@ -98,22 +106,13 @@ static void show_progress(const run *r)
                   r->total);
 }
 
-/* An op made of others is counted apart from the kernel it runs with. */
-static tally *tally_of(run *r, const char *kernel)
+/* The kernel's name in what is told: an op made of others is counted apart from what it runs. */
+static void name_of(const run *r, const char *kernel, char name[32])
 {
-    char name[32];
     const char *op = !strcmp(r->c->op, "mha")     ? "mha + "
                      : !strcmp(r->c->op, "luong") ? "luong + "
                                                   : "";
-    snprintf(name, sizeof name, "%s%.*s", op, (int)strcspn(kernel, " "), kernel);
-    for (int i = 0; i < MAX_TALLIES; i++) {
-        tally *t = &r->tallies[i];
-        if (!t->kernel[0])
-            snprintf(t->kernel, sizeof t->kernel, "%s", name);
-        if (!strcmp(t->kernel, name))
-            return t;
-    }
-    return &r->tallies[MAX_TALLIES - 1];
+    snprintf(name, 32, "%s%.*s", op, (int)strcspn(kernel, " "), kernel);
 }
 
 static void report_failure(run *r, const char *kernel, const struct check_result *result)
@@ -121,12 +120,7 @@ static void report_failure(run *r, const char *kernel, const struct check_result
     progress_end(r->show);
     fprintf(stderr, "FAILED %s: %s\n  clattn check --op %s --case \"%s\" --kernel %s\n", kernel,
             result->why, r->c->op, r->text, kernel);
-    cJSON *json = cJSON_CreateObject();
-    cJSON_AddStringToObject(json, "op", r->c->op);
-    cJSON_AddStringToObject(json, "case", r->text);
-    cJSON_AddStringToObject(json, "kernel", kernel);
-    cJSON_AddStringToObject(json, "why", result->why);
-    cJSON_AddItemToArray(r->failures, json);
+    check_report_failure(&r->report, r->c->op, r->text, kernel, result->why);
 }
 
 static bool wanted(const char *wanted, const char *kernel)
@@ -135,21 +129,32 @@ static bool wanted(const char *wanted, const char *kernel)
     return !wanted || !strcmp(wanted, kernel) || (slash && !strcmp(wanted, slash + 1));
 }
 
+/* kernel "": the one that the library chooses, whose name is then known. */
+static void run_kernel(run *r, const char *kernel)
+{
+    struct check_result result;
+    char name[32];
+    if (r->options->common.verbose) /* the last line before a crash */
+        note("%s --case \"%s\" --kernel %s", r->c->op, r->text, kernel[0] ? kernel : "(chosen)");
+    const double before = now_ms();
+    check_run(&r->check, r->c, kernel, &result);
+    name_of(r, strchr(kernel, '/') || !result.kernel[0] ? kernel : result.kernel, name);
+    if (r->job && r->job->others)
+        snprintf(r->job->others->chosen, sizeof r->job->others->chosen, "%s", name);
+    check_report_add(&r->report, name[0] ? name : r->c->op, &result, (now_ms() - before) / 1e3);
+    if (result.outcome == CHECK_FAILED)
+        report_failure(r, name, &result);
+}
+
 static void run_variant(void *user, const char *kernel)
 {
     run *r = user;
-    if (!wanted(r->options->kernel, kernel) ||
-        !wanted(r->c->kernel[0] ? r->c->kernel : NULL, kernel))
-        return;
-    struct check_result result;
-    check_run(&r->check, r->c, kernel, &result);
-    tally *t = tally_of(r, kernel);
-    t->counts[result.outcome]++;
-    r->counts[result.outcome]++;
-    if (result.worst > t->worst)
-        t->worst = result.worst;
-    if (result.outcome == CHECK_FAILED)
-        report_failure(r, kernel, &result);
+    char name[32];
+    name_of(r, kernel, name);
+    if (wanted(r->options->kernel, kernel) &&
+        wanted(r->c->kernel[0] ? r->c->kernel : NULL, kernel) &&
+        (!r->job || strcmp(r->job->chosen, name)))
+        run_kernel(r, kernel);
 }
 
 /* False after a line if the text is not a case. */
@@ -167,10 +172,12 @@ static bool run_case(run *r, const char *line)
     r->text = rest[0] == '-' ? rest : rest + strcspn(rest, " \t");
     r->text += strspn(r->text, " \t");
     r->c = &c;
-    if (r->options->kernel && !c.kernel[0]) {
+    if (r->options->kernel && !c.kernel[0])
         snprintf(c.kernel, sizeof c.kernel, "%s", r->options->kernel);
-    }
-    check_variants(&r->check, &c, run_variant, r);
+    if (r->job && r->job->kernels == KERNELS_CHOSEN && !r->options->kernel)
+        run_kernel(r, c.kernel);
+    else
+        check_variants(&r->check, &c, run_variant, r);
     r->done++;
     show_progress(r);
     return true;
@@ -178,40 +185,32 @@ static bool run_case(run *r, const char *line)
 
 /* ---- Which cases --------------------------------------------------------------------------- */
 
-static bool is_of_op(const char *text, const char *op)
+static bool in_time(const run *r, double began)
 {
-    return !op || (!strncmp(text, op, strlen(op)) && strchr(" \t", text[strlen(op)]));
+    return !r->options->full || !r->options->seconds ||
+           now_ms() - began < 1e3 * r->options->seconds;
 }
 
-/* Runs the lines of a case file, or only counts them. */
-static bool each_line(run *r, const char *file, bool count)
+static bool run_plan(run *r)
 {
-    char text[1024];
-    while (*file) {
-        const size_t length = strcspn(file, "\n");
-        snprintf(text, sizeof text, "%.*s", (int)length, file);
-        file += length + (file[length] == '\n');
-        if (text[0] == '#' || text[strspn(text, " \t\r")] == '\0' ||
-            !is_of_op(text, r->options->op))
-            continue;
-        r->total += count;
-        if (!count && !run_case(r, text))
-            return false;
+    check_plan plan;
+    const double began = now_ms();
+    bool done = check_plan_make(&plan, r->options->smoke, r->options->full, r->options->op);
+    if (!done)
+        fail("out of memory");
+    r->total = plan.count;
+    for (int i = 0; i < plan.count && done; i++) {
+        r->job = &plan.jobs[i];
+        if (r->job->needed || in_time(r, began))
+            done = run_case(r, r->job->text);
+        else if (r->job->kernels == KERNELS_OTHERS)
+            r->report.large_left++;
+        else
+            r->report.cases_left++;
     }
-    return true;
-}
-
-static bool run_files(run *r)
-{
-    const char *tiers[] = {"smoke", r->options->smoke ? NULL : "ci",
-                           r->options->full ? "full" : NULL};
-    for (int count = 1; count >= 0; count--) {
-        for (int i = 0; i < 3; i++) {
-            if (tiers[i] && !each_line(r, check_cases(tiers[i]), count))
-                return false;
-        }
-    }
-    return true;
+    r->report.seconds = (now_ms() - began) / 1e3;
+    check_plan_free(&plan);
+    return done;
 }
 
 static bool run_random(run *r)
@@ -259,67 +258,46 @@ static bool run_params(run *r)
 
 /* ---- What is told ---------------------------------------------------------------------------- */
 
-static void print_table(const run *r, const char *device)
+/* Where the report goes; NULL = nowhere. */
+static const char *report_path(const run *r, char *path, size_t bytes)
 {
-    printf("%s\n%-24s %7s %7s %8s   %s\n", device, "kernel", "passed", "failed", "skipped",
-           "worst error, of what is allowed");
-    for (int i = 0; i < MAX_TALLIES && r->tallies[i].kernel[0]; i++) {
-        const tally *t = &r->tallies[i];
-        printf("%-24s %7d %7d %8d   %.0f%%\n", t->kernel, t->counts[CHECK_PASSED],
-               t->counts[CHECK_FAILED], t->counts[CHECK_SKIPPED], 100 * t->worst);
-    }
-    if (r->options->random || r->options->params)
-        printf("random %s from seed %lld\n", r->options->random ? "cases" : "sets of parameters",
-               (long long)r->options->seed);
-    printf("%d passed, %d failed, %d skipped\n", r->counts[CHECK_PASSED], r->counts[CHECK_FAILED],
-           r->counts[CHECK_SKIPPED]);
+    if (r->options->report || !r->options->full)
+        return r->options->report;
+    check_report_path(r->report.facts, path, bytes);
+    return path;
 }
 
-static bool print_json(run *r, const clattn_device_facts *facts)
+static int finish(run *r, output_set *files, const char *path)
 {
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "device", facts->name);
-    cJSON_AddStringToObject(root, "platform", facts->platform_version);
-    cJSON_AddStringToObject(root, "driver", facts->driver);
-    cJSON_AddNumberToObject(root, "passed", r->counts[CHECK_PASSED]);
-    cJSON_AddNumberToObject(root, "failed", r->counts[CHECK_FAILED]);
-    cJSON_AddNumberToObject(root, "skipped", r->counts[CHECK_SKIPPED]);
-    cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
-    for (int i = 0; i < MAX_TALLIES && r->tallies[i].kernel[0]; i++) {
-        cJSON *json = cJSON_CreateObject();
-        cJSON_AddStringToObject(json, "kernel", r->tallies[i].kernel);
-        cJSON_AddNumberToObject(json, "passed", r->tallies[i].counts[CHECK_PASSED]);
-        cJSON_AddNumberToObject(json, "failed", r->tallies[i].counts[CHECK_FAILED]);
-        cJSON_AddNumberToObject(json, "skipped", r->tallies[i].counts[CHECK_SKIPPED]);
-        cJSON_AddNumberToObject(json, "worst", r->tallies[i].worst);
-        cJSON_AddItemToArray(kernels, json);
-    }
-    cJSON_AddItemToObject(root, "failures", r->failures);
-    r->failures = NULL;
-    return report_print(root);
-}
-
-static int finish(run *r, const session *s)
-{
+    reason why;
+    const int *counts = r->report.counts;
     progress_end(r->show);
-    if (r->counts[CHECK_PASSED] + r->counts[CHECK_FAILED] == 0)
+    if (counts[CHECK_PASSED] + counts[CHECK_FAILED] == 0)
         return fail("no case ran: no kernel or case has that name, or none fits this device");
     if (r->options->common.json) {
-        if (!print_json(r, s->facts))
+        if (!report_print(check_report_json(&r->report)))
             return EXIT_FAILED;
     } else {
-        print_table(r, s->facts->name);
+        check_report_print(&r->report);
     }
-    return r->counts[CHECK_FAILED] ? EXIT_FAILED : EXIT_DONE;
+    if (path && !check_report_write(&r->report, files, path, &why))
+        return fail("--report '%s': %s", path, why.text);
+    if (path)
+        note("the report is in '%s'", path);
+    return counts[CHECK_FAILED] ? EXIT_FAILED : EXIT_DONE;
 }
 
 static bool sensible(const check_options *o)
 {
-    if ((o->line != NULL) + (o->random > 0) + (o->params > 0) + o->params_all > 1) {
-        wrong_usage("--case, --random, --params and --params-all exclude each other");
-        return false;
-    }
-    return true;
+    const usage_rule wrong[] = {
+        {(o->line != NULL) + (o->random > 0) + (o->params > 0) + o->params_all > 1,
+         "--case, --random, --params and --params-all exclude each other"},
+        {o->smoke && o->full, "--smoke and --full exclude each other"},
+        {o->seconds >= 0 && !o->full, "--seconds is for --full"},
+        {o->full && (o->line || o->random || o->params || o->params_all),
+         "--full is for the cases in files: not with --case, --random or --params"},
+    };
+    return options_make_sense(wrong, sizeof wrong / sizeof wrong[0]);
 }
 
 static bool known_op(const char *op)
@@ -333,9 +311,36 @@ static bool known_op(const char *op)
     return true;
 }
 
+/* What the options ask for; false after a line. */
+static bool run_wanted(run *r)
+{
+    const check_options *o = r->options;
+    return o->line                      ? run_case(r, o->line)
+           : o->random                  ? run_random(r)
+           : o->params || o->params_all ? run_params(r)
+                                        : run_plan(r);
+}
+
+/* Everything but the session. */
+static int run_session(run *r)
+{
+    char default_path[512];
+    output_set files = {.count = 0};
+    reason why;
+    const char *path = report_path(r, default_path, sizeof default_path);
+    int status = EXIT_FAILED;
+    if (path && !output_add(&files, path, &why))
+        fail("--report '%s': %s", path, why.text);
+    else if (run_wanted(r))
+        status = finish(r, &files, path);
+    output_free(&files);
+    return status;
+}
+
 int cmd_check(int argc, char **argv)
 {
-    check_options options = {.seed = 1};
+    enum { DEFAULT_SECONDS = 90 };
+    check_options options = {.seed = 1, .seconds = -1};
     int status;
     cl_device_id device;
     session s;
@@ -343,11 +348,12 @@ int cmd_check(int argc, char **argv)
         return status;
     if (!sensible(&options) || !known_op(options.op))
         return EXIT_USAGE;
+    options.seconds = options.seconds < 0 ? DEFAULT_SECONDS : options.seconds;
     /* Hundreds of special kernels are not worth keeping in the user's cache. */
     if (!session_find(&options.common, &device) || !session_open(&s, &options.common, device, ""))
         return EXIT_FAILED;
     run *r = calloc(1, sizeof *r);
-    if (!r || !(r->failures = cJSON_CreateArray())) {
+    if (!r || !(r->report.failures = cJSON_CreateArray())) {
         free(r);
         session_close(&s);
         return fail("out of memory");
@@ -355,12 +361,15 @@ int cmd_check(int argc, char **argv)
     r->options = &options;
     r->check = (struct check){s.context, s.queue};
     r->show = progress_wanted(&options.common);
-    const bool ran = options.line                           ? run_case(r, options.line)
-                     : options.random                       ? run_random(r)
-                     : options.params || options.params_all ? run_params(r)
-                                                            : run_files(r);
-    status = ran ? finish(r, &s) : EXIT_FAILED;
-    cJSON_Delete(r->failures);
+    r->report.facts = s.facts;
+    r->report.full = options.full;
+    r->report.command = options.full ? "check --full" : "check";
+    r->report.random = options.random                         ? "cases"
+                       : options.params || options.params_all ? "sets of parameters"
+                                                              : NULL;
+    r->report.seed = options.seed;
+    status = run_session(r);
+    cJSON_Delete(r->report.failures);
     free(r);
     session_close(&s);
     return status;
