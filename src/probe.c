@@ -17,14 +17,31 @@ static void refuse(clattn_context *context, const struct clattn__probe *probe, c
     clattn__log(context, "probe: %s: %s", probe->name, reason);
 }
 
-static void believe(clattn_context *context, const struct clattn__probe *probe)
+/* Of the probes of an engine, each must be right, and so must its lanes. */
+static void believe_engine(clattn_context *context, const struct clattn__probe *probe,
+                           const struct clattn__answer *answers)
 {
     clattn_device_facts *facts = &context->facts;
-    if (!probe->engine) {
-        facts->lanes = probe->lanes;
-        facts->subgroup_sizes |= probe->subgroup;
-    } else if (!facts->engine) {
+    bool right = true;
+    for (; answers->probe; answers++) {
+        right =
+            right && (answers->probe->engine != probe->engine || answers->state == CLATTN__RIGHT);
+    }
+    if (facts->lanes != probe->lanes || !(facts->subgroup_sizes & probe->subgroup)) {
+        refuse(context, probe, "its sub-groups are not right");
+    } else if (right && !facts->engine) {
         facts->engine = probe->engine;
+    }
+}
+
+static void believe(clattn_context *context, const struct clattn__probe *probe,
+                    const struct clattn__answer *answers)
+{
+    if (probe->engine) {
+        believe_engine(context, probe, answers);
+    } else {
+        context->facts.lanes = probe->lanes;
+        context->facts.subgroup_sizes |= probe->subgroup;
     }
 }
 
@@ -186,12 +203,12 @@ void clattn__probe(clattn_context *context, const struct clattn__clues *clues, i
     if (pending(answers, NULL)) {
         ask_program(context, silence_ms, answers);
     }
-    for (struct clattn__answer *answer = answers; answer->probe; answer++) {
-        if (answer->state == CLATTN__PENDING) {
-            try_here(context, answer);
-        }
+    for (struct clattn__answer *answer; (answer = pending(answers, NULL));) {
+        try_here(context, answer);
+    }
+    for (const struct clattn__answer *answer = answers; answer->probe; answer++) {
         if (answer->state == CLATTN__RIGHT) {
-            believe(context, answer->probe);
+            believe(context, answer->probe, answers);
         } else {
             refuse(context, answer->probe, answer->reason);
         }

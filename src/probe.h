@@ -26,12 +26,15 @@ enum clattn__plausible {
 
 struct clattn__answer;
 
-/* One thing that a device may have: sub-groups of one size, or an engine. */
+/* One thing that a device may have: sub-groups of one size, or an engine with one type. */
 struct clattn__probe {
     const char *name; /* in messages, cache files and on a command line */
     clattn_lanes lanes;
     uint32_t subgroup;
     clattn_engine engine; /* CLATTN_ENGINE_NONE: it is about lanes */
+    clattn_type type;     /* an engine's operands; it is believed if it is right with each */
+    int queries;          /* of a block: matrix/engine.h */
+    bool emulated;        /* for tests: an engine's layouts without its instructions */
     enum clattn__plausible (*plausible)(const struct clattn__probe *probe,
                                         const struct clattn__clues *clues,
                                         char reason[CLATTN__FACT_BYTES]);
@@ -42,7 +45,7 @@ struct clattn__probe {
 
 /* Until a name is NULL.  Of the engines the first that is right counts. */
 extern const struct clattn__probe clattn__probes[];
-enum { CLATTN__MAX_PROBES = 16 };
+enum { CLATTN__MAX_PROBES = 24 };
 
 /* What came of a probe. */
 struct clattn__answer {
@@ -58,6 +61,12 @@ struct clattn__answer {
 };
 
 void clattn__lanes_answer(clattn_context *context, cl_kernel kernel, struct clattn__answer *answer);
+void clattn__engine_answer(clattn_context *context, cl_kernel kernel,
+                           struct clattn__answer *answer);
+
+/* Launches one work-group with one buffer, and reads it back; false with the answer. */
+bool clattn__probe_launch(clattn_context *context, cl_kernel kernel, size_t items, void *data,
+                          size_t bytes, struct clattn__answer *answer);
 
 /* False if the probe's source is not there. */
 bool clattn__answer_begin(const clattn_context *context, const struct clattn__probe *probe,

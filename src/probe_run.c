@@ -81,14 +81,13 @@ static void fail(struct clattn__answer *answer, cl_int code, const char *call)
              clattn__opencl_name(code), (int)code);
 }
 
-/* Launches one work-group whose arguments are buffers, and reads the last one back. */
-bool clattn__probe_launch(clattn_context *context, cl_kernel kernel, size_t items, void *out,
+bool clattn__probe_launch(clattn_context *context, cl_kernel kernel, size_t items, void *data,
                           size_t bytes, struct clattn__answer *answer)
 {
     cl_int code;
     const char *call = "clCreateBuffer";
     const cl_mem buffer =
-        clCreateBuffer(context->cl, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, bytes, out, &code);
+        clCreateBuffer(context->cl, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, bytes, data, &code);
     if (code == CL_SUCCESS) {
         call = "clSetKernelArg";
         code = clSetKernelArg(kernel, 0, sizeof buffer, &buffer);
@@ -100,7 +99,7 @@ bool clattn__probe_launch(clattn_context *context, cl_kernel kernel, size_t item
     }
     if (code == CL_SUCCESS) {
         call = "clEnqueueReadBuffer";
-        code = clEnqueueReadBuffer(context->queue, buffer, CL_TRUE, 0, bytes, out, 0, NULL, NULL);
+        code = clEnqueueReadBuffer(context->queue, buffer, CL_TRUE, 0, bytes, data, 0, NULL, NULL);
     }
     if (buffer) {
         clReleaseMemObject(buffer);
@@ -123,10 +122,16 @@ void clattn__lanes_answer(clattn_context *context, cl_kernel kernel, struct clat
     }
 }
 
+/* The engines' headers say themselves which lanes they need. */
 static void options_of(const struct clattn__probe *probe, char options[128])
 {
-    snprintf(options, 128, "-cl-std=CL1.2 -DLANES_BY=%d -DSUBGROUP=%u", probe->lanes,
-             (unsigned)probe->subgroup);
+    if (probe->engine) {
+        snprintf(options, 128, "-cl-std=CL1.2 -DENGINE=%d -DTYPE=%d -DEMULATED=%d", probe->engine,
+                 probe->type, probe->emulated);
+    } else {
+        snprintf(options, 128, "-cl-std=CL1.2 -DLANES_BY=%d -DSUBGROUP=%u", probe->lanes,
+                 (unsigned)probe->subgroup);
+    }
 }
 
 bool clattn__answer_begin(const clattn_context *context, const struct clattn__probe *probe,

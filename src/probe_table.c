@@ -109,10 +109,73 @@ static enum clattn__plausible amd_lanes(const struct clattn__probe *probe,
     return clues->wavefront == probe->subgroup ? CLATTN__WORTH_TRYING : CLATTN__ANOTHERS;
 }
 
+/* ---- Engines -------------------------------------------------------------------- */
+
+static enum clattn__plausible nv_mma(const struct clattn__probe *probe,
+                                     const struct clattn__clues *clues,
+                                     char reason[CLATTN__FACT_BYTES])
+{
+    if (nv_lanes(probe, clues, reason) == CLATTN__ANOTHERS) {
+        return CLATTN__ANOTHERS;
+    }
+    return clues->compute_major >= 8 ? CLATTN__WORTH_TRYING
+                                     : lacking(reason, "needs compute capability 8.0 or more");
+}
+
+/* The prefix of the name, which may go on as in gfx90a:sramecc+:xnack-.  Not all of gfx11 and
+ * gfx12: gfx117x and gfx125x have other instructions. */
+static enum clattn__plausible amd_engine(const struct clattn__probe *probe,
+                                         const struct clattn__clues *clues,
+                                         char reason[CLATTN__FACT_BYTES])
+{
+    static const struct {
+        const char *prefix;
+        clattn_engine engine;
+    } names[] = {
+        {"gfx110", CLATTN_ENGINE_AMD_WMMA},       {"gfx115", CLATTN_ENGINE_AMD_WMMA},
+        {"gfx120", CLATTN_ENGINE_AMD_WMMA_GFX12}, {"gfx90a", CLATTN_ENGINE_AMD_MFMA},
+        {"gfx942", CLATTN_ENGINE_AMD_MFMA},
+    };
+    for (size_t i = 0; clues->wavefront && i < sizeof names / sizeof *names; i++) {
+        if (names[i].engine == probe->engine &&
+            !strncmp(clues->name, names[i].prefix, strlen(names[i].prefix))) {
+            return clues->wavefront == probe->subgroup
+                       ? CLATTN__WORTH_TRYING
+                       : lacking(reason, "needs wavefronts of another width");
+        }
+    }
+    return CLATTN__ANOTHERS;
+}
+
+/* The instructions exist for sub-groups of the smallest size alone. */
+static enum clattn__plausible intel_dpas(const struct clattn__probe *probe,
+                                         const struct clattn__clues *clues,
+                                         char reason[CLATTN__FACT_BYTES])
+{
+    const uint32_t smallest = clues->intel_sizes & (~clues->intel_sizes + 1);
+    if (!clues->gpu || !clues->intel_subgroups || smallest != probe->subgroup) {
+        return CLATTN__ANOTHERS;
+    }
+    return clues->intel_matrix
+               ? CLATTN__WORTH_TRYING
+               : lacking(reason, "needs cl_intel_subgroup_matrix_multiply_accumulate");
+}
+
 /* ---- The table ------------------------------------------------------------------- */
 
-#define LANES(by, size, plausible)                                                                 \
-    CLATTN_LANES_##by, size, CLATTN_ENGINE_NONE, plausible, "probe_lanes", clattn__lanes_answer
+#define LANES(by, size, plausible_)                                                                \
+    .lanes = CLATTN_LANES_##by, .subgroup = size, .plausible = plausible_, .file = "probe_lanes",  \
+    .answer = clattn__lanes_answer
+
+/* With operands of each type. */
+#define ENGINE_OF(type_, name_, by, size, queries_, engine_, plausible_)                           \
+    {                                                                                              \
+        .name = name_, .lanes = CLATTN_LANES_##by, .subgroup = size,                               \
+        .engine = CLATTN_ENGINE_##engine_, .type = CLATTN_##type_, .queries = queries_,            \
+        .plausible = plausible_, .file = "probe_engine", .answer = clattn__engine_answer           \
+    }
+#define ENGINE(name, ...)                                                                          \
+    ENGINE_OF(F16, name "_f16", __VA_ARGS__), ENGINE_OF(BF16, name "_bf16", __VA_ARGS__)
 
 const struct clattn__probe clattn__probes[] = {
     {"intel_lanes_8", LANES(INTEL, 8, intel_lanes)},
@@ -122,5 +185,11 @@ const struct clattn__probe clattn__probes[] = {
     {"nv_lanes", LANES(NV, 32, nv_lanes)},
     {"amd_lanes_32", LANES(AMD, 32, amd_lanes)},
     {"amd_lanes_64", LANES(AMD, 64, amd_lanes)},
+    ENGINE("nv_mma", NV, 32, 16, NV_MMA, nv_mma),
+    ENGINE("amd_wmma", AMD, 32, 16, AMD_WMMA, amd_engine),
+    ENGINE("amd_wmma_gfx12", AMD, 32, 16, AMD_WMMA_GFX12, amd_engine),
+    ENGINE("amd_mfma", AMD, 64, 16, AMD_MFMA, amd_engine),
+    ENGINE("intel_dpas_8", INTEL, 8, 8, INTEL_DPAS_8, intel_dpas),
+    ENGINE("intel_dpas_16", INTEL, 16, 16, INTEL_DPAS_16, intel_dpas),
     {NULL},
 };

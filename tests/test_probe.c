@@ -14,9 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LONG_MS = 60000, SHORT_MS = 300 };
+enum { LONG_MS = 60000, SHORT_MS = 300, PROBES = 19 };
 
-static const struct clattn__clues nvidia = {.vendor_id = 0x10de, .gpu = true, .name = "H100"};
+static const struct clattn__clues nvidia = {.vendor_id = 0x10de, .gpu = true, .name = "T4"};
+static const struct clattn__clues hopper = {
+    .vendor_id = 0x10de, .gpu = true, .name = "H100", .compute_major = 9};
 static const struct clattn__clues intel = {
     .vendor_id = 0x8086, .name = "CPU", .intel_subgroups = true, .intel_sizes = 4 | 8 | 16 | 32};
 
@@ -144,20 +146,48 @@ static const struct {
     struct clattn__clues clues;
     const char *words;
 } devices[] = {
-    {{.vendor_id = 0x10de, .gpu = true, .name = "NVIDIA H100", .compute_major = 9}, "nv_lanes "},
-    {{.vendor_id = 0x10de, .gpu = true, .name = "Tesla T4", .compute_major = 7}, "nv_lanes "},
+    {{.vendor_id = 0x10de, .gpu = true, .name = "NVIDIA H100", .compute_major = 9},
+     "nv_lanes nv_mma_f16 nv_mma_bf16 "},
+    {{.vendor_id = 0x10de, .gpu = true, .name = "Tesla T4", .compute_major = 7},
+     "nv_lanes (needs compute capability 8.0 or more) "},
     {{.vendor_id = 0x10de, .name = "a CPU of NVIDIA's"}, ""},
-    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1100", .wavefront = 32}, "amd_lanes_32 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1100", .wavefront = 32},
+     "amd_lanes_32 amd_wmma_f16 amd_wmma_bf16 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1100", .wavefront = 64},
+     "amd_lanes_64 (needs wavefronts of another width) "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1201", .wavefront = 32},
+     "amd_lanes_32 amd_wmma_gfx12_f16 amd_wmma_gfx12_bf16 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1250", .wavefront = 32}, "amd_lanes_32 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1030", .wavefront = 32}, "amd_lanes_32 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx942", .wavefront = 64},
+     "amd_lanes_64 amd_mfma_f16 amd_mfma_bf16 "},
     {{.vendor_id = 0x1002, .gpu = true, .name = "gfx90a:sramecc+:xnack-", .wavefront = 64},
-     "amd_lanes_64 "},
-    {{.vendor_id = 0x1022, .gpu = true, .name = "gfx1151", .wavefront = 32}, "amd_lanes_32 "},
+     "amd_lanes_64 amd_mfma_f16 amd_mfma_bf16 "},
+    {{.vendor_id = 0x1022, .gpu = true, .name = "gfx1151", .wavefront = 32},
+     "amd_lanes_32 amd_wmma_f16 amd_wmma_bf16 "},
     {{.vendor_id = 0x1002, .gpu = true, .name = "AMD Radeon (radeonsi)"}, "not AMD's"},
     {{.vendor_id = 0x8086,
       .gpu = true,
       .name = "Arc",
       .intel_subgroups = true,
       .intel_sizes = 8 | 16 | 32},
-     "intel_lanes_8 intel_lanes_16 intel_lanes_32 "},
+     "intel_lanes_8 intel_lanes_16 intel_lanes_32 (needs cl_intel_subgroup_matrix"},
+    {{.vendor_id = 0x8086,
+      .gpu = true,
+      .name = "Arc",
+      .intel_subgroups = true,
+      .intel_sizes = 8 | 16 | 32,
+      .intel_matrix = true},
+     "intel_lanes_32 intel_dpas_8_f16 intel_dpas_8_bf16 "},
+    {{.vendor_id = 0x8086,
+      .gpu = true,
+      .name = "Max",
+      .intel_subgroups = true,
+      .intel_sizes = 16 | 32,
+      .intel_matrix = true},
+     "intel_lanes_16 intel_lanes_32 intel_dpas_16_f16 intel_dpas_16_bf16 "},
+    {{.vendor_id = 0x8086, .name = "a CPU", .intel_subgroups = true, .intel_sizes = 4 | 8},
+     "intel_lanes_8 "},
     {{.vendor_id = 0x8086, .gpu = true, .name = "an old driver", .intel_sizes = 8 | 16 | 32}, ""},
     {{.vendor_id = 0x10006, .name = "pthread"}, ""},
 };
@@ -168,6 +198,7 @@ START_TEST(clues_lead_to_the_probes_of_that_device)
     list(&devices[_i].clues, text, sizeof text);
     if (devices[_i].words[0]) {
         assert_contains(text, devices[_i].words);
+        ck_assert_int_eq(strstr(text, "_f16") != NULL, strstr(devices[_i].words, "_f16") != NULL);
     } else {
         ck_assert_str_eq(text, "");
     }
@@ -182,6 +213,7 @@ START_TEST(probes_fit_the_table_and_have_names_of_their_own)
             ck_assert_str_ne(p->name, other->name);
         }
     }
+    ck_assert_int_eq(count, PROBES);
     ck_assert_int_le(count, CLATTN__MAX_PROBES);
 }
 END_TEST
@@ -441,6 +473,53 @@ START_TEST(the_mark_of_a_living_process_is_no_answer)
 }
 END_TEST
 
+/* ---- Engines ---------------------------------------------------------------------- */
+
+/* The layouts, computed lane by lane where this device has such sub-groups. */
+static void answer_emulated(struct clattn__answer *answer, const struct clattn__probe *engine)
+{
+    struct clattn__probe emulated = *engine;
+    emulated.emulated = true;
+    clattn_context *context = probe(&intel, NO_PROGRAM, LONG_MS);
+    ck_assert(clattn__answer_begin(context, &emulated, answer));
+    if (clattn_context_facts(context)->subgroup_sizes & engine->subgroup) {
+        clattn__probe_run(context, answer);
+    }
+    clattn_context_destroy(context);
+}
+
+/* Loop test: _i is the probe. */
+START_TEST(the_layouts_of_engines_are_right)
+{
+    struct clattn__answer answer;
+    const struct clattn__probe *engine = &clattn__probes[_i];
+    if (engine->engine == CLATTN_ENGINE_NV_MMA) {
+        answer_emulated(&answer, engine);
+        ck_assert_msg(answer.state == CLATTN__RIGHT || answer.state == CLATTN__PENDING, "%s: %s",
+                      engine->name, answer.reason);
+    }
+}
+END_TEST
+
+/* A program that says the engine is right with one type alone, or with both but with wrong lanes.
+ */
+START_TEST(an_engine_is_believed_if_all_of_it_is_right)
+{
+    static const char *const wrong[] = {"none", "nv_mma_f16", "nv_mma_bf16", "nv_lanes"};
+    char text[256];
+    snprintf(text, sizeof text, "test $1 = %s && echo clattn-probe wrong $1 no || " SAYS_RIGHT,
+             wrong[_i]);
+    clattn_context *context = probe(&hopper, program(text), LONG_MS);
+    const clattn_device_facts *facts = clattn_context_facts(context);
+    ck_assert_int_eq(facts->engine, _i ? CLATTN_ENGINE_NONE : CLATTN_ENGINE_NV_MMA);
+    ck_assert_int_eq(facts->engine_reason[0] == '\0', _i == 0);
+    if (_i) {
+        assert_contains(facts->engine_reason, _i < 3 ? wrong[_i] : "its sub-groups are not right");
+    }
+    clattn_context_destroy(context);
+}
+END_TEST
+
 /* ---- clattn-probe ------------------------------------------------------------------- */
 
 START_TEST(the_program_answers_as_this_process_does)
@@ -477,6 +556,7 @@ static void add_answer_tests(TCase *tests)
     tcase_add_test(tests, an_exit_without_an_answer_is_a_refusal_whatever_its_status);
     tcase_add_test(tests, silence_is_ended_and_a_refusal);
     tcase_add_test(tests, what_cannot_be_tried_now_is_tried_again);
+    tcase_add_loop_test(tests, an_engine_is_believed_if_all_of_it_is_right, 0, 4);
     tcase_add_loop_test(tests, a_program_that_does_not_try_is_not_believed, 0, 4);
     tcase_add_test(tests, a_host_that_ignores_its_children_gets_the_answer);
 }
@@ -497,6 +577,7 @@ static void add_process_tests(TCase *tests)
     tcase_add_test(tests, a_missing_source_is_a_refusal);
     tcase_add_test(tests, what_ended_a_process_is_not_tried_again);
     tcase_add_test(tests, the_mark_of_a_living_process_is_no_answer);
+    tcase_add_loop_test(tests, the_layouts_of_engines_are_right, 0, PROBES);
     tcase_add_test(tests, the_program_answers_as_this_process_does);
     tcase_add_test(tests, the_program_uses_the_sources_of_kernel_dir);
 }

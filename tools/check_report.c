@@ -57,21 +57,29 @@ static void print_head(const check_report *report)
     facts_print(report->facts);
 }
 
+/* What follows the kernel's own name in a reason that names the ops it was tried for. */
+static const char *reason_of(const tally *t)
+{
+    const char *plus = strstr(t->kernel, " + "), *name = plus ? plus + 3 : t->kernel;
+    const char *at = strstr(t->skipped, name);
+    return at && !strncmp(at + strlen(name), ": ", 2) ? at + strlen(name) + 2 : t->skipped;
+}
+
 /* A kernel that never ran has no row, but its reason. */
 static void print_kernels(const check_report *report)
 {
-    printf("%-24s %7s %7s %8s %8s   %s\n", "kernel", "passed", "failed", "skipped", "seconds",
+    printf("%-30s %7s %7s %8s %8s   %s\n", "kernel", "passed", "failed", "skipped", "seconds",
            "worst error, of what is allowed");
     for (const tally *t = report->tallies; t < &report->tallies[CHECK_TALLIES] && t->kernel[0];
          t++) {
         if (ran(t))
-            printf("%-24s %7d %7d %8d %8.1f   %.0f%%\n", t->kernel, t->counts[CHECK_PASSED],
+            printf("%-30s %7d %7d %8d %8.1f   %.0f%%\n", t->kernel, t->counts[CHECK_PASSED],
                    t->counts[CHECK_FAILED], t->counts[CHECK_SKIPPED], t->seconds, 100 * t->worst);
     }
     for (const tally *t = report->tallies; t < &report->tallies[CHECK_TALLIES] && t->kernel[0];
          t++) {
         if (!ran(t))
-            printf("%-24s never ran: %s\n", t->kernel, t->skipped);
+            printf("%-30s never ran: %s\n", t->kernel, reason_of(t));
     }
 }
 
@@ -127,7 +135,7 @@ static void add_kernels(cJSON *root, const check_report *report)
         cJSON_AddNumberToObject(json, "worst", t->worst);
         cJSON_AddNumberToObject(json, "seconds", t->seconds);
         if (t->skipped[0])
-            cJSON_AddStringToObject(json, "skipped_because", t->skipped);
+            cJSON_AddStringToObject(json, "skipped_because", reason_of(t));
         cJSON_AddItemToArray(kernels, json);
     }
 }
