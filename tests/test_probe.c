@@ -577,7 +577,6 @@ static void add_process_tests(TCase *tests)
     tcase_add_test(tests, a_missing_source_is_a_refusal);
     tcase_add_test(tests, what_ended_a_process_is_not_tried_again);
     tcase_add_test(tests, the_mark_of_a_living_process_is_no_answer);
-    tcase_add_loop_test(tests, the_layouts_of_engines_are_right, 0, PROBES);
     tcase_add_test(tests, the_program_answers_as_this_process_does);
     tcase_add_test(tests, the_program_uses_the_sources_of_kernel_dir);
 }
@@ -594,5 +593,7 @@ int main(void)
     add_memory_tests(suite_group(suite, "memory", fixture_open_directory, fixture_close_directory));
     add_process_tests(
         suite_group(suite, "processes", fixture_open_directory, fixture_close_directory));
+    TCase *engines = suite_group(suite, "engines", fixture_open_directory, fixture_close_directory);
+    tcase_add_loop_test(engines, the_layouts_of_engines_are_right, 0, PROBES);
     return suite_run_on_device(suite);
 }
