@@ -13,6 +13,7 @@
 #define TILE_K 32
 #define HEAD_STEPS 2
 #define VALUE_STEPS 2
+#define STAGES 2 /* with one copy under way, all are waited for */
 #include "matrix/engine.h"
 
 #define TESTS 3
@@ -31,6 +32,7 @@ static inline void copy_rows(__local ushort *key_tile, __local ushort *value_til
         copy_async(key_tile + KEY_AT(row, column), keys + n * 8, true);
         copy_async(value_tile + VALUE_AT(row, column), values + n * 8, true);
     }
+    end_copies();
     wait_copies();
 #else
     for (int n = get_local_id(0); n < TILE_K * COLUMNS; n += SUBGROUP) {

@@ -13,7 +13,7 @@ typedef enum check_kernels {
 typedef struct check_job {
     char *text; /* a case's line */
     check_kernels kernels;
-    bool needed;     /* however long it takes */
+    bool needed;     /* however late it is, if only on the chosen kernel */
     char chosen[32]; /* KERNELS_OTHERS: the kernel not to run again; the plan's user fills it in */
     struct check_job *others; /* KERNELS_CHOSEN: the job for the other kernels */
 } check_job;

@@ -96,6 +96,18 @@ static void print_failures(const check_report *report)
     }
 }
 
+static void print_left_out(const check_report *report)
+{
+    if (report->cases_left)
+        printf("left out for want of time: %d cases, of kinds that others were of\n",
+               report->cases_left);
+    if (report->chosen_alone + report->large_left)
+        printf("on the chosen kernel alone for want of time: %d cases, %d large ones\n",
+               report->chosen_alone, report->large_left);
+    if (report->full)
+        printf("%.0f seconds\n", report->seconds);
+}
+
 void check_report_print(const check_report *report)
 {
     if (report->full)
@@ -107,10 +119,7 @@ void check_report_print(const check_report *report)
         print_failures(report);
     if (report->random)
         printf("random %s from seed %lld\n", report->random, report->seed);
-    if (report->cases_left + report->large_left)
-        printf("left out, for want of time: %d cases (at least one of each kind ran), %d large "
-               "ones on kernels that are not chosen for them\n",
-               report->cases_left, report->large_left);
+    print_left_out(report);
     printf("%d passed, %d failed, %d skipped\n", report->counts[CHECK_PASSED],
            report->counts[CHECK_FAILED], report->counts[CHECK_SKIPPED]);
 }
@@ -155,6 +164,7 @@ cJSON *check_report_json(const check_report *report)
     cJSON_AddNumberToObject(root, "seconds", report->seconds);
     left = cJSON_AddObjectToObject(root, "left_out");
     cJSON_AddNumberToObject(left, "cases", report->cases_left);
+    cJSON_AddNumberToObject(left, "cases_on_other_kernels", report->chosen_alone);
     cJSON_AddNumberToObject(left, "large_on_other_kernels", report->large_left);
     add_kernels(root, report);
     cJSON_AddItemToObject(root, "failures", cJSON_Duplicate(report->failures, true));

@@ -24,8 +24,9 @@ typedef struct check_report {
     tally tallies[CHECK_TALLIES]; /* until a name is empty */
     int counts[3];
     double seconds;
-    int cases_left, large_left; /* out, for want of time: cases; large ones on kernels not chosen */
-    const char *random;         /* what begins at seed, or NULL */
+    /* For want of time: cases left out; cases, and large ones, that ran on the chosen kernel. */
+    int cases_left, chosen_alone, large_left;
+    const char *random; /* what begins at seed, or NULL */
     long long seed;
     cJSON *failures; /* array */
 } check_report;

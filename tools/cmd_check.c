@@ -98,6 +98,7 @@ typedef struct run {
     const char *text; /* of the case at work */
     const struct test_case *c;
     check_job *job; /* NULL: every kernel */
+    bool late;      /* what is needed all the same gets the chosen kernel alone */
 } run;
 
 static void show_progress(const run *r)
@@ -174,7 +175,7 @@ static bool run_case(run *r, const char *line)
     r->c = &c;
     if (r->options->kernel && !c.kernel[0])
         snprintf(c.kernel, sizeof c.kernel, "%s", r->options->kernel);
-    if (r->job && r->job->kernels == KERNELS_CHOSEN && !r->options->kernel)
+    if (r->job && (r->late || r->job->kernels == KERNELS_CHOSEN) && !r->options->kernel)
         run_kernel(r, c.kernel);
     else
         check_variants(&r->check, &c, run_variant, r);
@@ -201,7 +202,9 @@ static bool run_plan(run *r)
     r->total = plan.count;
     for (int i = 0; i < plan.count && done; i++) {
         r->job = &plan.jobs[i];
-        if (r->job->needed || in_time(r, began))
+        r->late = !in_time(r, began);
+        r->report.chosen_alone += r->late && r->job->needed && r->job->kernels == KERNELS_ALL;
+        if (r->job->needed || !r->late)
             done = run_case(r, r->job->text);
         else if (r->job->kernels == KERNELS_OTHERS)
             r->report.large_left++;
