@@ -93,10 +93,13 @@ static bool plan_round(check_plan *plan, const tier *t, int round, bool needed, 
 
 static bool plan_full(check_plan *plan, const tier *ci, const tier *large)
 {
-    bool more, done = plan_round(plan, ci, 0, true, &more);
+    bool more, done = plan_round(plan, ci, 0, true, &more), named = false;
     check_job *first = &plan->jobs[plan->count];
     for (int i = 0; i < large->count && done; i++) {
-        add_job(plan, &large->cases[i], KERNELS_CHOSEN, true, &done);
+        check_job *job = add_job(plan, &large->cases[i], KERNELS_CHOSEN, true, &done);
+        const bool names_kernel = done && strstr(job->text, "--kernel");
+        job->needed = !names_kernel || !named; /* those that name one are of one kind */
+        named = named || names_kernel;
     }
     for (int round = 1; more && done; round++) {
         done = plan_round(plan, ci, round, false, &more);
