@@ -6,6 +6,7 @@
  *   - the same scenario on the same queue then works. */
 #include "faults.h"
 
+#include "probe.h"
 #include "support/attention.h"
 #include "support/fixture.h"
 
@@ -87,6 +88,31 @@ static void use_attention(struct attempt *attempt, clattn_context *context, cons
 static void context_alone(struct attempt *attempt)
 {
     clattn_context_destroy(open_context(attempt, false, NULL));
+}
+
+/* A device that might have lanes, and a probe that is wrong; tried anew each time.  Its
+ * directory of kernels looks like a program, which is none too many. */
+static void context_with_a_probe(struct attempt *attempt)
+{
+    const struct clattn__clues clues = {.vendor_id = 0x10de, .gpu = true, .name = "T4"};
+    char kernels[PATH_TEXT_BYTES + 16], name[PATH_TEXT_BYTES], record[2 * PATH_TEXT_BYTES];
+    if (directory_count(fixture.directory, ".txt", name)) {
+        snprintf(record, sizeof record, "%s/%s", fixture.directory, name);
+        remove(record);
+    }
+    snprintf(kernels, sizeof kernels, "%s/kernels.bin", fixture.directory);
+    const clattn_context_desc desc = {.cache_dir = fixture.directory,
+                                      .kernel_dir = kernels,
+                                      .probe_program = "none",
+                                      .log = discard_log};
+    clattn_context *context = no_context;
+    const clattn_status status = clattn__context_open(&desc, &context);
+    keep(attempt, status, context != no_context);
+    if (status == CLATTN_OK) {
+        clattn__probe(context, &clues, 1000);
+        attempt->out_written = attempt->out_written || context->facts.lanes;
+        clattn_context_destroy(context);
+    }
 }
 
 static void attention_by_one_kernel(struct attempt *attempt)
@@ -448,11 +474,11 @@ static void fail_every_time(void (*scenario)(struct attempt *attempt), enum faul
         assert_right("after", call, n, 0);
         n += n < 20 ? 1 : 7; /* of a call made this often, some uses stand for the others */
     }
-    const bool done_without = consequences[fault].done_without ||
-                              scenario == attention_with_a_cache ||
-                              scenario == attention_with_kept_parameters ||
-                              scenario == projection_that_packs_the_weight; /* another kernel steps
-                                                                               in */
+    const bool done_without =
+        consequences[fault].done_without || scenario == attention_with_a_cache ||
+        scenario == context_with_a_probe || scenario == attention_with_kept_parameters ||
+        scenario == projection_that_packs_the_weight; /* another kernel steps
+                                                         in */
     ck_assert_msg(n == 1 || seen || done_without, "no failure of %s came to light", call);
 }
 
@@ -460,6 +486,14 @@ static void fail_every_time(void (*scenario)(struct attempt *attempt), enum faul
 START_TEST(a_context_is_made_or_its_failure_named)
 {
     fail_every_time(context_alone, (enum fault)_i);
+}
+END_TEST
+
+START_TEST(a_probe_is_refused_whatever_fails)
+{
+    file_write_text(fixture.directory, "kernels.bin/probe_lanes.cl",
+                    "__kernel void probe_lanes(__global float *answers) {}");
+    fail_every_time(context_with_a_probe, (enum fault)_i);
 }
 END_TEST
 
@@ -545,6 +579,7 @@ int main(void)
     Suite *suite = suite_create("faults");
     TCase *attention = suite_group(suite, "attention", open_attention, close_all);
     tcase_add_loop_test(attention, a_context_is_made_or_its_failure_named, 0, FAULTS);
+    tcase_add_loop_test(attention, a_probe_is_refused_whatever_fails, 0, FAULTS);
     tcase_add_loop_test(attention, attention_by_one_kernel_works_or_names_what_failed, 0, FAULTS);
     tcase_add_loop_test(attention, attention_from_a_cache_works_or_names_what_failed, 0, FAULTS);
     tcase_add_loop_test(attention, attention_into_an_empty_cache_works_or_names_what_failed, 0,
