@@ -1,0 +1,128 @@
+/* Which programs the library would compile on a GPU that is not here.
+ *
+ *   programs TARGET FOLDER [KERNEL] < CASES
+ *
+ * Every kernel that fits each case (tests/check/case.h), or KERNEL alone, is made and run on a
+ * pretended device (driver.h).  A line for each program, words apart by tabs:
+ *
+ *   program CASE KERNEL FUNCTION LOCAL OPTIONS FILE    FILE in FOLDER holds its source
+ *   made CASE KERNEL LABEL                             of those before it; the label is for people
+ *   refused CASE KERNEL REASON                         the kernel does not fit */
+#include "check.h"
+#include "targets.h"
+
+#include "context_internal.h"
+#include "variant.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LINE_BYTES = 512 };
+
+static const char *folder;
+static char now[LINE_BYTES]; /* the case, a tab, the kernel; "" = none */
+static int files;
+
+static void write_program(const char *source, const char *options, const char *function,
+                          const size_t local[3])
+{
+    char path[4096];
+    if (!now[0]) {
+        return;
+    }
+    snprintf(path, sizeof path, "%s/%d.cl", folder, files++);
+    FILE *file = fopen(path, "w");
+    if (!file || fputs(source, file) < 0 || fclose(file) != 0) {
+        fprintf(stderr, "programs: could not write '%s'\n", path);
+        return;
+    }
+    printf("program\t%s\t%s\t%zu,%zu,%zu\t%s\t%s\n", now, function, local[0], local[1], local[2],
+           options, path);
+}
+
+/* Its kernels are the library's concern. */
+static bool computed_by_library(const char *kernel)
+{
+    for (const struct clattn__family *const *f = clattn__families; *f; f++) {
+        for (const struct clattn__variant *v = (*f)->variants; v->name; v++) {
+            if (v->library && !strcmp(v->name, kernel)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+struct asked {
+    struct check check;
+    struct test_case c;
+    const char *line, *kernel; /* kernel NULL = all */
+};
+
+static void visit(void *user, const char *kernel)
+{
+    const struct asked *asked = user;
+    struct check_result result;
+    if (computed_by_library(kernel) || (asked->kernel && strcmp(asked->kernel, kernel))) {
+        return;
+    }
+    snprintf(now, sizeof now, "%s\t%s", asked->line, kernel);
+    check_run(&asked->check, &asked->c, kernel, &result);
+    if (result.outcome == CHECK_SKIPPED) {
+        printf("refused\t%s\t%s\n", now, result.why);
+    } else {
+        printf("made\t%s\t%s\n", now, result.kernel);
+    }
+    now[0] = '\0';
+}
+
+static bool read_cases(struct asked *asked)
+{
+    char line[LINE_BYTES / 2], why[200];
+    while (fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (!case_parse(line, NULL, &asked->c, why, sizeof why)) {
+            fprintf(stderr, "programs: '%s': %s\n", line, why);
+            return false;
+        }
+        asked->line = line;
+        check_variants(&asked->check, &asked->c, visit, asked);
+    }
+    return true;
+}
+
+/* Instead of what the probes found: nothing was computed for them. */
+static void add_probed(clattn_device_facts *facts, const clattn_device_facts *probed)
+{
+    facts->fp16 = probed->fp16;
+    facts->lanes = probed->lanes;
+    facts->subgroup_sizes = probed->subgroup_sizes;
+    facts->engine = probed->engine;
+    facts->lanes_reason = facts->engine_reason = "";
+}
+
+int main(int argc, char **argv)
+{
+    const struct offline_target *target = offline_targets;
+    while (target->name && (argc < 3 || strcmp(target->name, argv[1]))) {
+        target++;
+    }
+    if (!target->name) {
+        fprintf(stderr, "usage: programs TARGET FOLDER [KERNEL] < CASES\n");
+        return 2;
+    }
+    struct asked asked = {.kernel = argc > 3 ? argv[3] : NULL};
+    folder = argv[2];
+    offline_pretend(&target->device, write_program);
+    clattn_context *context;
+    if (clattn_context_create(NULL, &context) != CLATTN_OK) {
+        fprintf(stderr, "programs: %s\n", clattn_error());
+        return 1;
+    }
+    add_probed(&context->facts, &target->probed);
+    asked.check.context = context;
+    asked.check.queue = context->queue;
+    const bool read = read_cases(&asked);
+    clattn_context_destroy(context);
+    return read ? 0 : 1;
+}
