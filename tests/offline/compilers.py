@@ -42,14 +42,15 @@ def tool(*names):
 def call(*command, **options):
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
     if done.returncode:
-        raise Failed((done.stderr or done.stdout).strip() or f"{command[0]} failed")
+        said = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line] or [f"{command[0]} failed"]
+        raise Failed("; ".join(said[:3]))
     return done.stdout + done.stderr
 
 
 def clang(program, triple, library, *more):
     return call(
         tool("clang-19"), "-x", "cl", *program.options.split(), "-target", triple, "-nogpulib", "-O3",
-        "-include", HERE / "workitem.h", "-Wno-linker-warnings", "-Wno-unknown-assumption",
+        "-include", HERE / "workitem.h", "-Wno-linker-warnings", "-ferror-limit=3",
         "-Xclang", "-mlink-builtin-bitcode", "-Xclang", CLC / library, *more, program.source)
 
 
@@ -164,11 +165,11 @@ class Iga:
 
 
 def intel(target, program, folder):
-    said = call(tool("ocloc"), "compile", "-q", "-file", program.source, "-device", target.name,
+    call(tool("ocloc"), "compile", "-file", program.source, "-device", target.name,
                 "-options", program.options, "--format", "zebin", "-out_dir", folder, "-output", "code")
     binaries = list(folder.glob("code*.bin"))
     if not binaries:
-        raise Failed(said.strip() or "ocloc wrote no binary")
+        raise Failed("ocloc wrote no binary")
     contents, undefined = sections(binaries[0].read_bytes())
     if undefined:  # ocloc has said "Build succeeded"
         raise Failed("undefined: " + ", ".join(undefined))

@@ -77,14 +77,13 @@ def parse_intel(text):
         if label:
             places[label.group(1)] = len(found)
             continue
-        match = re.match(r"(\([^)]*\))?\s+(\(\S+\)\s+)?([a-z][\w.]*)\s*\((\d+)\|M\d+\)(.*)", line)
+        match = re.match(r"(\([^)]*\))?\s+([a-z][\w.]*)\s*(?:\((\d+)\|M\d+\))?(.*)", line)
         if match:
-            when, also, name, lanes, rest = match.groups()
-            to = re.search(r"\b(L\d+)\b", rest) if name in ("goto", "jmpi", "while", "brd") else None
-            jump = name if to else None
-            predicated = bool(also) or (when or "").startswith("(~") or bool(when and "f" in when)
-            found.append((Instruction(f"{name}({lanes})", line.strip(), None, bool(jump) and not predicated,
-                                      jump == "goto"), to and to.group(1)))
+            when, name, lanes, rest = match.groups()  # when: "(W)", "(~f0.0)", "(W&f0.0)"
+            to = re.search(r"\b(L\d+)\b", rest) if name in ("goto", "jmpi", "while") else None
+            always = bool(to) and "f" not in (when or "")
+            found.append((Instruction(f"{name}({lanes or 1})", line.strip(), None, always, name == "goto"),
+                          to and to.group(1)))
     return resolve(found, places)
 
 

@@ -48,8 +48,8 @@ KINDS = {
     "amd": [
         ("matrix", r"v_(wmma|mfma|smfmac)_"),
         ("special", r"v_(exp|log|rcp|rsq|sqrt|sin|cos)_"),
+        ("free", r"buffer_(gl[01]_inv|wbl2|wbinvl1|inv)|global_(wb|inv)\b"),
         ("far", r"(global|buffer|flat|scratch)_"),
-        ("local", r"ds_(?!swizzle|bpermute|permute)"),
         ("local", r"ds_"),
         ("free", r"s_(waitcnt|wait_|nop|delay_alu|clause|barrier|set_inst_prefetch|sleep|code_end|endpgm|setprio)"),
         ("scalar", r"s_"),
@@ -67,7 +67,7 @@ KINDS = {
     "ptx": [
         ("matrix", r"mma\."),
         ("special", r"(ex2|lg2|rcp|rsqrt|sqrt|sin|cos)\."),
-        ("far", r"(ld|st|cp\.async\.c[ag])\.(global|local|shared\.global)|cp\.async\.c"),
+        ("far", r"(ld|st)\.(global|local)|cp\.async\.c[ag]\."),
         ("local", r"(ld|st)\.shared|ldmatrix|shfl"),
         ("free", r"(bra|bar|cp\.async|mov|ret|cvta|barrier)"),
         ("vector", r""),

@@ -46,7 +46,10 @@ float OVERLOADED native_recip(float x) { return __builtin_amdgcn_rcpf(x); }
 float OVERLOADED exp2(float x) { IN_HARDWARE("ex2.approx.ftz.f32", x); }
 float OVERLOADED log2(float x) { IN_HARDWARE("lg2.approx.ftz.f32", x); }
 float OVERLOADED rsqrt(float x) { IN_HARDWARE("rsqrt.approx.ftz.f32", x); }
+float OVERLOADED native_recip(float x) { IN_HARDWARE("rcp.approx.ftz.f32", x); }
 #endif
 
+#define native_exp2 exp2
+#define native_log2 log2
 #define exp(x) exp2(1.44269504f * (x))
 #define log(x) (0.693147181f * log2(x))
