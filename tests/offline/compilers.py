@@ -1,11 +1,11 @@
 """The makers' compilers, and what they say of the code they made."""
 
 import ctypes
-import os
 import re
 import shutil
+import struct
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -30,13 +30,10 @@ class Code:
     language: str = ""  # "amd", "ptx", "sass", "intel"
 
 
-def tool(*names):
-    """The first that is there, in PATH or where NVIDIA's toolkit is installed; else None."""
-    for name in names:
-        found = shutil.which(name) or shutil.which(name, path="/usr/local/cuda/bin")
-        if found:
-            return found
-    return None
+def tool(name):
+    """Where it is: what ci/lanes/offline has fetched, PATH, NVIDIA's toolkit; else None."""
+    fetched = next(HERE.parent.parent.glob("build/ci/cuda/lib/python3*/site-packages/nvidia/cu13/bin"), "")
+    return next(filter(None, (shutil.which(name, path=path) for path in (fetched, None, "/usr/local/cuda/bin"))), None)
 
 
 def call(*command, **options):
@@ -133,8 +130,6 @@ def sections(elf):
 
 
 def unpack(kinds, data, at):
-    import struct
-
     return struct.unpack_from("<" + kinds, data, at)
 
 

@@ -10,7 +10,6 @@ class Instruction:
     text: str  # the whole line
     to: int = None  # index of the instruction that it may go on at
     always: bool = False  # it goes there in any case
-    skips: bool = False  # it goes there only if no lane has anything to do
 
 
 def parse(code):
@@ -35,14 +34,14 @@ def parse_amd(text):
             places[int(address, 16)] = len(found)
             if not name.startswith(("s_cbranch", "s_branch")):
                 to = None
-            found.append((Instruction(name, line.strip(), None, name == "s_branch", "exec" in name), to))
+            found.append((Instruction(name, line.strip(), None, name == "s_branch"), to))
     start = min(places, default=0)
     offset = lambda to: start + int(to.split("+")[1], 16) if to and "+" in to else start if to else None
     return resolve([(i, offset(to)) for i, to in found], places)
 
 
 def parse_sass(text):
-    found, places, depth = [], {}, 0
+    found, places = [], {}
     for line in text.splitlines():
         label = re.match(r"\s*(\.L_\w+):", line)
         if label:
@@ -50,10 +49,8 @@ def parse_sass(text):
         match = re.match(r"\s+/\*[0-9a-f]+\*/\s+(@\S+ )?\s*([A-Z]\S*)(.*?);", line)
         if match:
             when, name, rest = match.groups()
-            depth += (name == "BSSY") - (name == "BSYNC")
             to = re.search(r"\((\.L_\w+)\)", rest) if name.split(".")[0] == "BRA" else None
-            # Between BSSY and BSYNC lanes part: a branch there skips what other lanes have to do.
-            found.append((Instruction(name, line.strip(), None, not when, depth > 0), to and to.group(1)))
+            found.append((Instruction(name, line.strip(), None, not when), to and to.group(1)))
     return resolve(found, places)
 
 
@@ -82,8 +79,7 @@ def parse_intel(text):
             when, name, lanes, rest = match.groups()  # when: "(W)", "(~f0.0)", "(W&f0.0)"
             to = re.search(r"\b(L\d+)\b", rest) if name in ("goto", "jmpi", "while") else None
             always = bool(to) and "f" not in (when or "")
-            found.append((Instruction(f"{name}({lanes or 1})", line.strip(), None, always, name == "goto"),
-                          to and to.group(1)))
+            found.append((Instruction(f"{name}({lanes or 1})", line.strip(), None, always), to and to.group(1)))
     return resolve(found, places)
 
 
@@ -108,20 +104,19 @@ def main_loop(instructions, wanted):
     return best and best[1:]
 
 
-def steady_path(instructions, loop, wanted):
-    """One turn of the loop in its steady state: of the ways through it those with most of the wanted
-    instructions, of these the shortest.  A branch that skips what lanes have nothing to do in is not
-    taken; a loop within is gone through once."""
+def steady_path(instructions, loop, worth):
+    """One turn of the loop in its steady state: of the ways through it those of the most worth, of these
+    the shortest.  A loop within is gone through once."""
     first, last = loop
-    best = {last + 1: (0, 0, None)}  # from an instruction on: wanted, -length, where it goes on
+    best = {last + 1: (0, 0, None)}  # from an instruction on: worth, -length, where it goes on
     for n in range(last, first - 1, -1):
         i = instructions[n]
-        ways = [n + 1] if not (i.always and i.to is not None) else []
-        if i.to is not None and n < i.to <= last and not i.skips or not ways:
+        ways = [] if i.always and i.to is not None else [n + 1]
+        if i.to is not None and n < i.to <= last:
             ways.append(i.to)
         if n == last:
             ways = [last + 1]
-        choices = [(best[w][0] + wanted(i), best[w][1] - 1, w) for w in ways if w in best]
+        choices = [(best[w][0] + worth(i), best[w][1] - 1, w) for w in ways if w in best]
         best[n] = max(choices, default=(-1, 0, last + 1), key=lambda c: c[:2])
     path, n = [], first
     while n is not None and n <= last:

@@ -1,8 +1,8 @@
 """How busy the matrix units are: the loop that does the work, pipe by pipe.
 
 The model counts, for one turn of the loop in its steady state and one wave, the cycles that each pipe of
-a SIMD is taken: matrix, vector, special functions, scalar, local memory, and the first cache for what
-comes from far.  Rates are those of targets.py; a pipe that a core's SIMDs share counts at their share.
+a SIMD is taken: matrix, vector (NVIDIA: float and the rest apart), special functions, scalar, issue, local
+memory, and the first cache for what comes from far.  Rates are those of targets.py; a pipe that a core's SIMDs share counts at their share.
 With enough waves pipes overlap and the busiest one decides: matrix cycles / busiest pipe is the efficiency
 that can be reached; matrix cycles / sum of all is what is left if nothing overlaps at all.  Latency, bank
 conflicts and misses of the cache are not in it."""
@@ -60,8 +60,9 @@ KINDS = {
         ("special", r"MUFU"),
         ("far", r"(LDG|STG|LDGSTS|LDL|STL|RED|ATOMG)\b"),
         ("local", r"(LDS|STS|LDSM|STSM|SHFL|ATOMS)"),
-        ("free", r"(NOP|DEPBAR|LDGDEPBAR|BAR|WARPSYNC|BSSY|BSYNC|YIELD|BRA|EXIT|S2R|CS2R|MEMBAR|ERRBAR)"),
+        ("free", r"(@!PT|NOP|DEPBAR|LDGDEPBAR|BAR|WARPSYNC|BSSY|BSYNC|YIELD|BRA|EXIT|S2R|CS2R|MEMBAR|ERRBAR)"),
         ("scalar", r"(U[A-Z]|R2UR)"),
+        ("float", r"(FADD|FMUL|FFMA|IMAD|HADD2|HMUL2|HFMA2)"),
         ("vector", r""),
     ],
     "ptx": [
@@ -70,6 +71,7 @@ KINDS = {
         ("far", r"(ld|st)\.(global|local)|cp\.async\.c[ag]\."),
         ("local", r"(ld|st)\.shared|ldmatrix|shfl"),
         ("free", r"(bra|bar|cp\.async|mov|ret|cvta|barrier)"),
+        ("float", r"(add|sub|mul|fma)\.\S*f32"),
         ("vector", r""),
     ],
     "intel": [
@@ -97,10 +99,6 @@ def intel_send(instruction):
     port = re.match(r"send\w*\.dc", instruction.name)
     descriptor = re.search(r"0x([0-9A-Fa-f]{4,8})\b(?=[^0]*(?:\{|//|$))", instruction.text)
     return "local" if port and descriptor and int(descriptor.group(1), 16) & 0xff == 0xfe else "far"
-
-
-def is_matrix(code):
-    return lambda instruction: kind(code.language, instruction) == "matrix"
 
 
 def bytes_of(code, target, instruction):
@@ -160,19 +158,39 @@ def cycles_of(code, target, instruction, pipe):
     return rates[pipe]
 
 
+def worth(code, target):
+    """What the steady state is known by: matrix instructions before all, then tiles on their way, at least
+    8 bytes a lane at once: rows that are not aligned go another way, in smaller pieces."""
+
+    def of(instruction):
+        what = kind(code.language, instruction)
+        if what in ("far", "local") and bytes_of(code, target, instruction) >= 8 * code.wave:
+            return 1
+        return 1000 if what == "matrix" else 0
+
+    return of
+
+
+def main_path(code, target):
+    """The instructions, the loop's (first, last), and those of one turn; None without such a loop."""
+    instructions = listing.parse(code)
+    loop = listing.main_loop(instructions, lambda i: kind(code.language, i) == "matrix")
+    return loop and (instructions, loop, listing.steady_path(instructions, loop, worth(code, target)))
+
+
 def model(code, target):
     """Of a kernel with matrix instructions in a loop; None for others."""
-    instructions = listing.parse(code)
-    wanted = is_matrix(code)
-    found = listing.main_loop(instructions, wanted)
+    found = main_path(code, target)
     if not found:
         return None
     loop = Loop(shared=target.rates["shared"])
-    for instruction in listing.steady_path(instructions, found, wanted):
+    for instruction in found[2]:
         pipe = kind(code.language, instruction)
         loop.counts[pipe] = loop.counts.get(pipe, 0) + 1
         if pipe == "free":
             continue
+        if "issue" in target.rates:
+            loop.cycles["issue"] = loop.cycles.get("issue", 0) + target.rates["issue"]
         loop.cycles[pipe] = loop.cycles.get(pipe, 0) + cycles_of(code, target, instruction, pipe)
         if pipe == "matrix":
             loop.flops += matrix_flops(instruction)

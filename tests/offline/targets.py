@@ -53,7 +53,8 @@ def intel(name, simds, register_bytes, matrix_flops, **rates):
                   matrix_flops=matrix_flops, rates=rates)
 
 
-# Rates, in cycles of one SIMD: vector, a vector instruction; special, exp2 and its like; scalar; local
+# Rates, in cycles of one SIMD: issue, any instruction; vector, one of those (NVIDIA: float, additions and
+# multiplications, which have lanes of their own); special, exp2 and its like; scalar; local
 # and far, bytes a clock of local memory and of the first cache, as one SIMD's share of its core's.
 # shared: the matrix unit is the vector unit's own, so their cycles add.
 TARGETS = {target.name: target for target in (
@@ -61,8 +62,8 @@ TARGETS = {target.name: target for target in (
     amd("gfx942", 8, 512, 8, 64, 512, vector=4, special=16, scalar=4, local=32, far=16, shared=False),
     amd("gfx1100", 16, 1536, 24, 128, 256, vector=1, special=4, scalar=1, local=64, far=32, shared=True),
     amd("gfx1200", 16, 1536, 24, 128, 512, vector=1, special=4, scalar=1, local=64, far=32, shared=True),
-    nvidia("sm_80", 164, 512, vector=2, special=8, scalar=1, local=32, far=16, shared=False),
-    nvidia("sm_90", 228, 640, vector=1, special=8, scalar=1, local=32, far=16, shared=False),
+    nvidia("sm_80", 164, 512, issue=1, float=2, vector=2, special=8, scalar=1, local=32, far=16, shared=False),
+    nvidia("sm_90", 228, 640, issue=1, float=1, vector=2, special=8, scalar=1, local=32, far=16, shared=False),
     intel("dg2", 16, 32, 128, vector=1, special=4, scalar=1, local=8, far=4, shared=False),
     intel("pvc", 8, 64, 512, vector=1, special=4, scalar=1, local=16, far=8, shared=False),
 )}
