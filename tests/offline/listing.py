@@ -49,6 +49,7 @@ def parse_sass(text):
         match = re.match(r"\s+/\*[0-9a-f]+\*/\s+(@\S+ )?\s*([A-Z]\S*)(.*?);", line)
         if match:
             when, name, rest = match.groups()
+            name = "NOP" if when == "@!PT " else name
             to = re.search(r"\((\.L_\w+)\)", rest) if name.split(".")[0] == "BRA" else None
             found.append((Instruction(name, line.strip(), None, not when), to and to.group(1)))
     return resolve(found, places)

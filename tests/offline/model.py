@@ -60,7 +60,7 @@ KINDS = {
         ("special", r"MUFU"),
         ("far", r"(LDG|STG|LDGSTS|LDL|STL|RED|ATOMG)\b"),
         ("local", r"(LDS|STS|LDSM|STSM|SHFL|ATOMS)"),
-        ("free", r"(@!PT|NOP|DEPBAR|LDGDEPBAR|BAR|WARPSYNC|BSSY|BSYNC|YIELD|BRA|EXIT|S2R|CS2R|MEMBAR|ERRBAR)"),
+        ("free", r"(NOP|DEPBAR|LDGDEPBAR|BAR|WARPSYNC|BSSY|BSYNC|YIELD|BRA|EXIT|S2R|CS2R|MEMBAR|ERRBAR)"),
         ("scalar", r"(U[A-Z]|R2UR)"),
         ("float", r"(FADD|FMUL|FFMA|IMAD|HADD2|HMUL2|HFMA2)"),
         ("vector", r""),

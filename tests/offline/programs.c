@@ -62,8 +62,10 @@ struct asked {
 static void visit(void *user, const char *kernel)
 {
     const struct asked *asked = user;
+    const char *own = asked->c.kernel;
     struct check_result result;
-    if (computed_by_library(kernel) || (asked->kernel && strcmp(asked->kernel, kernel))) {
+    if (computed_by_library(kernel) || (own[0] && strcmp(own, kernel)) ||
+        (asked->kernel && strcmp(asked->kernel, kernel))) {
         return;
     }
     snprintf(now, sizeof now, "%s\t%s", asked->line, kernel);
@@ -81,6 +83,9 @@ static bool read_cases(struct asked *asked)
     char line[LINE_BYTES / 2], why[200];
     while (fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\n")] = '\0';
+        if (!line[0] || line[0] == '#') {
+            continue;
+        }
         if (!case_parse(line, NULL, &asked->c, why, sizeof why)) {
             fprintf(stderr, "programs: '%s': %s\n", line, why);
             return false;
