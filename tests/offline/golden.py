@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import listing
-import model
 from targets import occupancy
 
 FILE = Path(__file__).resolve().parent / "golden.tsv"
 COLUMNS = ("registers", "accumulators", "scratch", "local", "waves", "matrix", "ldmatrix", "async")
 
 
-def values(target, program, code, loop):
-    instructions = listing.parse(code)
+def values(target, program, code, loop, instructions):
     count = lambda *names: sum(i.name.lower().startswith(names) for i in instructions)
     items = program.local[0] * program.local[1] * program.local[2]
     return {
@@ -26,32 +23,19 @@ def values(target, program, code, loop):
     }
 
 
-def expected_flops(program):
-    """Of one wave's turn over a tile of keys, as kernels/attention/matrix.h says; 0 for other kernels."""
-    if program.kernel != "attention/matrix":
-        return 0
-    macros = dict(word[2:].split("=") for word in program.options.split() if word.startswith("-D"))
-    of = lambda name: int(macros[name])
-    queries = 8 if of("ENGINE") == 5 else 16  # of a block: Intel's with 8 lanes is narrower
-    sums = 2 if of("OUT_TYPE") == 0 else 1  # f32 results take weights in two parts
-    padded = lambda columns: -(-columns // 16) * 16
-    return 2 * of("BLOCKS") * queries * of("TILE_K") * (padded(of("HEAD_DIM")) + sums * padded(of("VALUE_DIM")))
-
-
 # What must be, whatever the table says.
 PEAK = 70  # % of the matrix units' peak in the steady state, with heads of 128 columns
 
 
 def broken(row):
-    program, v, loop = row.program, row.values, row.loop
-    flops = expected_flops(program)
-    if not flops:
+    program, v, loop, tile = row.program, row.values, row.loop, row.tile
+    if not tile:
         return
     if not loop:
         yield "there are no matrix instructions in a loop"
         return
-    if loop.flops != flops:
-        yield f"matrix instructions of a tile of keys are {loop.flops:g} FLOP, must be {flops:g}"
+    if loop.flops != tile.flops:
+        yield f"matrix instructions of a tile of keys are {loop.flops:g} FLOP, must be {tile.flops:g}"
     if v["scratch"]:
         yield f"{v['scratch']} bytes of registers are spilled to memory"
     if "-DHEAD_DIM=128 " in program.options and row.code.language != "ptx" and loop.together() < PEAK:
