@@ -73,10 +73,7 @@ __kernel __attribute__((vec_type_hint(vfloat))) __attribute__((reqd_work_group_s
 void attribution_decode_wide(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
 {
     const int split = get_group_id(0), b = get_group_id(2);
-    const int chunks = (n_q * GROUP + ROWS - 1) / ROWS;
-    if (chunks == 0) {
-        return;
-    }
+    const int chunks = max((n_q * GROUP + ROWS - 1) / ROWS, 1);
     const int g = get_group_id(1) / chunks, chunk = get_group_id(1) % chunks, r0 = chunk * ROWS;
     /* Rows of one work-item have a part to themselves where they are added up with those of others. */
     const int part = OVER_ROWS == EACH_ROW ? split : split * chunks + chunk;
