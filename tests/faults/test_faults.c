@@ -90,22 +90,18 @@ static void context_alone(struct attempt *attempt)
     clattn_context_destroy(open_context(attempt, false, NULL));
 }
 
-/* A device that might have lanes, and a probe that is wrong; tried anew each time.  Its
- * directory of kernels looks like a program, which is none too many. */
+/* A device that might have lanes, and a probe that is wrong; tried anew each time. */
+static const struct clattn__clues clues = {.vendor_id = 0x10de, .gpu = true, .name = "T4"};
+static char probe_kernels[PATH_TEXT_BYTES + 16], probe_record[PATH_TEXT_BYTES + 96];
+
 static void context_with_a_probe(struct attempt *attempt)
 {
-    const struct clattn__clues clues = {.vendor_id = 0x10de, .gpu = true, .name = "T4"};
-    char kernels[PATH_TEXT_BYTES + 16], name[PATH_TEXT_BYTES], record[2 * PATH_TEXT_BYTES];
-    if (directory_count(fixture.directory, ".txt", name)) {
-        snprintf(record, sizeof record, "%s/%s", fixture.directory, name);
-        remove(record);
-    }
-    snprintf(kernels, sizeof kernels, "%s/kernels.bin", fixture.directory);
     const clattn_context_desc desc = {.cache_dir = fixture.directory,
-                                      .kernel_dir = kernels,
+                                      .kernel_dir = probe_kernels,
                                       .probe_program = "none",
                                       .log = discard_log};
     clattn_context *context = no_context;
+    remove(probe_record);
     const clattn_status status = clattn__context_open(&desc, &context);
     keep(attempt, status, context != no_context);
     if (status == CLATTN_OK) {
@@ -113,6 +109,25 @@ static void context_with_a_probe(struct attempt *attempt)
         attempt->out_written = attempt->out_written || context->facts.lanes;
         clattn_context_destroy(context);
     }
+}
+
+/* The directory of kernels looks like a program to those who count files. */
+static void write_probe(void)
+{
+    struct clattn__answer answer;
+    const struct clattn__probe *probe = clattn__probes;
+    snprintf(probe_kernels, sizeof probe_kernels, "%s/kernels.bin", fixture.directory);
+    file_write_text(fixture.directory, "kernels.bin/probe_lanes.cl",
+                    "__kernel void probe_lanes(__global float *answers) {}");
+    const clattn_context_desc desc = {.kernel_dir = probe_kernels};
+    clattn_context *context;
+    assert_ok(clattn__context_open(&desc, &context));
+    while (probe->lanes != CLATTN_LANES_NV) {
+        probe++;
+    }
+    ck_assert(clattn__answer_begin(context, probe, &answer));
+    snprintf(probe_record, sizeof probe_record, "%s/probe-%s.txt", fixture.directory, answer.key);
+    clattn_context_destroy(context);
 }
 
 static void attention_by_one_kernel(struct attempt *attempt)
@@ -491,8 +506,7 @@ END_TEST
 
 START_TEST(a_probe_is_refused_whatever_fails)
 {
-    file_write_text(fixture.directory, "kernels.bin/probe_lanes.cl",
-                    "__kernel void probe_lanes(__global float *answers) {}");
+    write_probe();
     fail_every_time(context_with_a_probe, (enum fault)_i);
 }
 END_TEST
