@@ -17,7 +17,7 @@ struct attribution {
     buffers kept;
     clattn_op *share, *rollout;
     clattn_tensor cuts;
-    clattn_tensor *mass;    /* of each layer: of the last row, or span by span */
+    clattn_tensor mass;     /* of all layers, one after the other */
     clattn_tensor mixed[2]; /* rollout up to a layer, and up to the next */
     int layers;
     float *masses; /* tokens x layers x spans */
@@ -52,23 +52,29 @@ static bool make_cuts(attribution *a, reason *why)
     return done;
 }
 
-/* Zeros where rows of several calls come together. */
+/* Of all layers in one buffer; zeros, where rows of several calls come together. */
 static bool make_masses(attribution *a, reason *why)
 {
     const int64_t spans = (int64_t)a->spans->count;
     const bool joins = a->method == ATTRIBUTE_ROLLOUT;
     const int64_t rows = joins ? spans : 1;
-    float *zeros = calloc((size_t)(rows * spans), sizeof *zeros);
-    a->mass = calloc((size_t)a->layers, sizeof *a->mass);
-    bool done = (zeros && a->mass) || refuse(why, "out of memory");
-    for (int i = 0; done && i < a->layers; i++) {
-        done = make_tensor(a, CLATTN_F32, rows, spans, zeros, &a->mass[i], why);
-    }
+    float *zeros = calloc((size_t)(a->layers * rows * spans), sizeof *zeros);
+    bool done = (zeros || refuse(why, "out of memory")) &&
+                make_tensor(a, CLATTN_F32, a->layers * rows, spans, zeros, &a->mass, why);
     for (int i = 0; done && joins && i < 2; i++) {
         done = make_tensor(a, CLATTN_F32, rows, spans, zeros, &a->mixed[i], why);
     }
     free(zeros);
     return done;
+}
+
+/* A layer's: of the last row, or span by span. */
+static clattn_tensor mass_of(const attribution *a, int layer)
+{
+    clattn_tensor mass = a->mass;
+    mass.size[1] /= a->layers;
+    mass.offset = layer * mass.size[1] * mass.size[3];
+    return mass;
 }
 
 static bool make_ops(attribution *a, reason *why)
@@ -103,7 +109,7 @@ static clattn_status attended(void *user, int layer, const clattn_attention_args
     const attribution *a = user;
     clattn_attribution_args call = {.attention = *args,
                                     .spans = a->cuts,
-                                    .mass = a->mass[layer],
+                                    .mass = mass_of(a, layer),
                                     .accumulate = a->method == ATTRIBUTE_ROLLOUT};
     if (a->method != ATTRIBUTE_ROLLOUT) {
         call.attention.q = last_row(&args->q);
@@ -141,19 +147,19 @@ void attribution_close(attribution *a)
     clattn_op_destroy(a->share);
     clattn_op_destroy(a->rollout);
     buffers_release(&a->kept);
-    free(a->mass);
     free(a->masses);
     free(a);
 }
 
 /* ---- Taking ------------------------------------------------------------------------------ */
 
-static bool read_row(const attribution *a, const clattn_tensor *from, int64_t row, float *to,
-                     reason *why)
+static bool read_rows(const attribution *a, const clattn_tensor *from, int64_t row, int64_t count,
+                      float *to, reason *why)
 {
     const size_t bytes = a->spans->count * sizeof *to;
-    const cl_int code = clEnqueueReadBuffer(a->session->queue, from->mem, CL_TRUE,
-                                            (size_t)row * bytes, bytes, to, 0, NULL, NULL);
+    const cl_int code =
+        clEnqueueReadBuffer(a->session->queue, from->mem, CL_TRUE, (size_t)row * bytes,
+                            (size_t)count * bytes, to, 0, NULL, NULL);
     return code == CL_SUCCESS || refuse(why, "reading attribution gave OpenCL error %d", code);
 }
 
@@ -167,7 +173,7 @@ static int64_t span_before(const attribution *a, size_t n)
     return row;
 }
 
-static float *mass_of(const attribution *a, size_t token, int layer)
+static float *kept_of(const attribution *a, size_t token, int layer)
 {
     return a->masses + (token * (size_t)a->layers + (size_t)layer) * a->spans->count;
 }
@@ -182,18 +188,14 @@ bool attribution_note(attribution *a, reason *why)
     a->masses = more;
     a->first = a->tokens ? a->first : llama_rows(a->model) - 1;
     a->tokens++;
-    bool done = true;
-    for (int i = 0; done && i < a->layers && !a->rollout; i++) {
-        done = read_row(a, &a->mass[i], 0, mass_of(a, a->tokens - 1, i), why);
-    }
-    return done;
+    return a->rollout || read_rows(a, &a->mass, 0, a->layers, kept_of(a, a->tokens - 1, 0), why);
 }
 
 /* Rows do not depend on later ones: one rollout at the end serves all tokens. */
 const float *attribution_masses(attribution *a, reason *why)
 {
     for (int i = 0; i < a->layers && a->rollout; i++) {
-        clattn_rollout_args args = {.mass = a->mass[i], .rollout = a->mixed[i % 2]};
+        clattn_rollout_args args = {.mass = mass_of(a, i), .rollout = a->mixed[i % 2]};
         if (i > 0) {
             args.previous = a->mixed[(i - 1) % 2];
         }
@@ -202,7 +204,7 @@ const float *attribution_masses(attribution *a, reason *why)
             return NULL;
         }
         for (size_t n = 0; n < a->tokens; n++) {
-            if (!read_row(a, &args.rollout, span_before(a, n), mass_of(a, n, i), why)) {
+            if (!read_rows(a, &args.rollout, span_before(a, n), 1, kept_of(a, n, i), why)) {
                 return NULL;
             }
         }
