@@ -55,7 +55,10 @@ def show(rows):
             print(f"{start} {row.error.splitlines()[0][:100]}")
             continue
         v, loop = row.values, row.loop
-        line = f"{start} {v['registers']:5} {v['scratch']:7} {v['local']:6} {v['waves']:5g} {v['matrix']:6}"
+        if v["registers"]:
+            line = f"{start} {v['registers']:5} {v['scratch']:7} {v['local']:6} {v['waves']:5g} {v['matrix']:6}"
+        else:
+            line = f"{start} {'PTX alone: there is no ptxas':>26} {v['matrix']:6}"
         if loop:
             line += (f" {loop.together():6.0f} {loop.apart():6.0f} {loop.busiest()[0]:>14}"
                      f" {loop.far_bytes / loop.flops:7.4f}")
@@ -77,7 +80,7 @@ def read():
 def write(rows, whole):
     """whole: the file holds these rows and no others; else those of before stay."""
     table = {} if whole else read()
-    table.update({name(row): row.values for row in rows if not row.error})
+    table.update({name(row): row.values for row in rows if not row.error and row.code.language != "ptx"})
     with open(FILE, "w") as file:
         file.write("\t".join(("target", "program") + COLUMNS) + "\n")
         for key, v in table.items():
@@ -93,7 +96,7 @@ def regressions(row, before):
     found = []
     for column in COLUMNS:
         now = row.values[column]
-        if row.code.language == "ptx":  # an assembler may unroll loops once more
+        if row.code.language == "ptx":  # ptxas may unroll loops once more
             if bool(now) < bool(before[column]) and column in ("matrix", "ldmatrix", "async"):
                 found.append(f"{column} was {before[column]:g}, is none in the PTX")
             continue

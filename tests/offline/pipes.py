@@ -1,6 +1,7 @@
 """What an instruction is for: the pipe it takes, the bytes it moves, the sums it makes."""
 
 import re
+from functools import lru_cache
 
 # Of each language: pipe by the first pattern that fits a name.  "free" ones are issued beside others.
 KINDS = {
@@ -44,8 +45,13 @@ KINDS = {
 }
 
 
+@lru_cache(maxsize=None)
+def kind_of_name(language, name):
+    return next(pipe for pipe, pattern in KINDS[language] if re.match(pattern, name))
+
+
 def kind(language, instruction):
-    found = next(pipe for pipe, pattern in KINDS[language] if re.match(pattern, instruction.name))
+    found = kind_of_name(language, instruction.name)
     if language == "intel" and found in ("far", "local"):
         return intel_kind(instruction, found)
     return found
