@@ -3,7 +3,8 @@
  *   programs TARGET FOLDER [KERNEL] < CASES
  *
  * Every kernel that fits each case (tests/check/case.h), or KERNEL alone, is made and run on a
- * pretended device (driver.h).  A line for each program, words apart by tabs:
+ * pretended device (driver.h); for the line "probe", what is tried before the device is believed to
+ * have sub-groups and an engine.  A line for each program, words apart by tabs:
  *
  *   program CASE KERNEL FUNCTION LOCAL OPTIONS FILE    FILE in FOLDER holds its source
  *   made CASE KERNEL LABEL                             of those before it; the label is for people
@@ -11,7 +12,7 @@
 #include "check.h"
 #include "targets.h"
 
-#include "context_internal.h"
+#include "probe.h"
 #include "variant.h"
 
 #include <stdio.h>
@@ -78,12 +79,34 @@ static void visit(void *user, const char *kernel)
     now[0] = '\0';
 }
 
+/* Those whose answers would make the facts what they are. */
+static void run_probes(const struct asked *asked)
+{
+    clattn_context *context = asked->check.context;
+    const clattn_device_facts *facts = &context->facts;
+    for (const struct clattn__probe *p = clattn__probes; p->name; p++) {
+        struct clattn__answer answer;
+        if (p->lanes == facts->lanes && p->subgroup & facts->subgroup_sizes &&
+            (!p->engine || p->engine == facts->engine) && !asked->kernel &&
+            clattn__answer_begin(context, p, &answer)) {
+            snprintf(now, sizeof now, "probe\t%s", p->file);
+            clattn__probe_run(context, &answer);
+            printf("made\t%s\t%s\n", now, p->name);
+            now[0] = '\0';
+        }
+    }
+}
+
 static bool read_cases(struct asked *asked)
 {
     char line[LINE_BYTES / 2], why[200];
     while (fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\n")] = '\0';
         if (!line[0] || line[0] == '#') {
+            continue;
+        }
+        if (!strcmp(line, "probe")) {
+            run_probes(asked);
             continue;
         }
         if (!case_parse(line, NULL, &asked->c, why, sizeof why)) {
