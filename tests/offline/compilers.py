@@ -72,15 +72,17 @@ def amd(target, program, folder):
     mine = next((k for k in kernels if re.search(rf"^ +\.name: +{program.function}$", k, re.MULTILINE)), None)
     if not mine:
         raise Failed(f"there is no kernel {program.function} in the code object")
-    total = number(r"\.vgpr_count: +(\d+)", mine)
+    text = call(tool("llvm-objdump-19"), "-d", "--no-leading-addr", f"--disassemble-symbols={program.function}", made)
+    # A few bytes may be set aside for scalar registers that went to lanes of vector registers instead.
+    used = re.search(r"^\s+(scratch|buffer)_(load|store)", text, re.MULTILINE)
     return Code(
-        registers=total,
+        registers=number(r"\.vgpr_count: +(\d+)", mine),
         accumulators=number(r"\.agpr_count: +(\d+)", mine, 0),
         scalars=number(r"\.sgpr_count: +(\d+)", mine),
-        scratch=number(r"\.private_segment_fixed_size: +(\d+)", mine),
+        scratch=number(r"\.private_segment_fixed_size: +(\d+)", mine) if used else 0,
         local=number(r"\.group_segment_fixed_size: +(\d+)", mine),
         wave=number(r"\.wavefront_size: +(\d+)", mine),
-        text=call(tool("llvm-objdump-19"), "-d", "--no-leading-addr", f"--disassemble-symbols={program.function}", made),
+        text=text,
         language="amd")
 
 
