@@ -18,7 +18,11 @@ sm_80, sm_90     CUDA programming guide: 64 K registers and 64 warps an SM, 164 
 dg2, pvc         Intel's architecture guides: 128 registers and 8 threads a vector engine, or 256 and 4.
                  Matrix: A770, 137.6 TFLOP/s f16 on 512 engines at 2.1 GHz, is 128 FLOP a clock and engine,
                  so dpas.8x8 on 8 lanes (2,048 FLOP) takes 16 cycles; Max 1550, 839 TFLOP/s on 1,024
-                 engines at 1.6 GHz, is 512, and dpas.8x8 on 16 lanes (4,096 FLOP) takes 8."""
+                 engines at 1.6 GHz, is 512, and dpas.8x8 on 16 lanes (4,096 FLOP) takes 8.
+
+Local memory, bytes a clock: AMD 128 a compute unit, NVIDIA 128 an SM (32 banks of 4 bytes); dg2 128 a
+core, as of earlier generations; pvc 512, as 105 TB/s on 128 cores at 1.6 GHz say.  From far, what the
+next cache gives a core: 64, on gfx1x 128 to the two compute units of a processor."""
 
 from dataclasses import dataclass, field
 
@@ -54,9 +58,9 @@ def intel(name, simds, register_bytes, matrix_flops, **rates):
 
 
 # Rates, in cycles of one SIMD: issue, any instruction; vector, one of those (NVIDIA: float, additions and
-# multiplications, which have lanes of their own); special, exp2 and its like; scalar; local
-# and far, bytes a clock of local memory and of the first cache, as one SIMD's share of its core's.
-# shared: the matrix unit is the vector unit's own, so their cycles add.
+# multiplications, which have lanes of their own); special, exp2 and its like; scalar.  local, far: bytes
+# a clock, one SIMD's share of its core's.  shared: the matrix unit is the vector unit's own, so their
+# cycles add.
 TARGETS = {target.name: target for target in (
     amd("gfx90a", 8, 512, 8, 64, 256, vector=4, special=16, scalar=4, local=32, far=16, shared=False),
     amd("gfx942", 8, 512, 8, 64, 512, vector=4, special=16, scalar=4, local=32, far=16, shared=False),
@@ -65,7 +69,7 @@ TARGETS = {target.name: target for target in (
     nvidia("sm_80", 164, 512, issue=1, float=2, vector=2, special=8, scalar=1, local=32, far=16, shared=False),
     nvidia("sm_90", 228, 640, issue=1, float=1, vector=2, special=8, scalar=1, local=32, far=16, shared=False),
     intel("dg2", 16, 32, 128, vector=1, special=4, scalar=1, local=8, far=4, shared=False),
-    intel("pvc", 8, 64, 512, vector=1, special=4, scalar=1, local=16, far=8, shared=False),
+    intel("pvc", 8, 64, 512, vector=1, special=4, scalar=1, local=64, far=8, shared=False),
 )}
 
 
