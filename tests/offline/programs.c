@@ -58,15 +58,19 @@ struct asked {
     struct check check;
     struct test_case c;
     const char *line, *kernel; /* kernel NULL = all */
+    int kernels;               /* that the line is about */
 };
 
 static void visit(void *user, const char *kernel)
 {
-    const struct asked *asked = user;
+    struct asked *asked = user;
     const char *own = asked->c.kernel;
     struct check_result result;
-    if (computed_by_library(kernel) || (own[0] && strcmp(own, kernel)) ||
-        (asked->kernel && strcmp(asked->kernel, kernel))) {
+    if (computed_by_library(kernel) || (own[0] && strcmp(own, kernel))) {
+        return;
+    }
+    asked->kernels++;
+    if (asked->kernel && strcmp(asked->kernel, kernel)) {
         return;
     }
     snprintf(now, sizeof now, "%s\t%s", asked->line, kernel);
@@ -114,7 +118,12 @@ static bool read_cases(struct asked *asked)
             return false;
         }
         asked->line = line;
+        asked->kernels = 0;
         check_variants(&asked->check, &asked->c, visit, asked);
+        if (!asked->kernels) {
+            fprintf(stderr, "programs: '%s' is about no kernel\n", line);
+            return false;
+        }
     }
     return true;
 }
