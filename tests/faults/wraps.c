@@ -1,4 +1,5 @@
 #include "faults.h"
+#include "programs.h"
 
 #include <clattn/base.h>
 
@@ -113,14 +114,11 @@ CALL(clGetMemObjectInfo, CL_OUT_OF_RESOURCES,
      (mem, what, bytes, value, written))
 CALL(clGetProgramInfo, CL_OUT_OF_RESOURCES,
      (cl_program program, cl_program_info what, size_t bytes, void *value, size_t *written),
-     (program, what, bytes, value, written))
+     (programs_behind(program), what, bytes, value, written))
 CALL(clGetProgramBuildInfo, CL_OUT_OF_RESOURCES,
      (cl_program program, cl_device_id device, cl_program_build_info what, size_t bytes,
       void *value, size_t *written),
-     (program, device, what, bytes, value, written))
-CALL(clGetKernelInfo, CL_OUT_OF_RESOURCES,
-     (cl_kernel kernel, cl_kernel_info what, size_t bytes, void *value, size_t *written),
-     (kernel, what, bytes, value, written))
+     (programs_behind(program), device, what, bytes, value, written))
 CALL(clGetKernelWorkGroupInfo, CL_OUT_OF_RESOURCES,
      (cl_kernel kernel, cl_device_id device, cl_kernel_work_group_info what, size_t bytes,
       void *value, size_t *written),
@@ -150,11 +148,34 @@ MAKE(cl_program, programs, clCreateProgramWithBinary, CL_INVALID_BINARY,
       const unsigned char **binaries, cl_int *states, cl_int *code),
      (context, n, devices, lengths, binaries, states, code))
 MAKE(cl_kernel, kernels, clCreateKernel, CL_OUT_OF_RESOURCES,
-     (cl_program program, const char *name, cl_int *code), (program, name, code))
-CALL(clBuildProgram, CL_BUILD_PROGRAM_FAILURE,
-     (cl_program program, cl_uint n, const cl_device_id *devices, const char *options,
-      build_notice notice, void *user),
-     (program, n, devices, options, notice, user))
+     (cl_program program, const char *name, cl_int *code), (programs_behind(program), name, code))
+
+cl_int __wrap_clBuildProgram(cl_program program, cl_uint n, const cl_device_id *devices,
+                             const char *options, build_notice notice, void *user);
+cl_int __wrap_clBuildProgram(cl_program program, cl_uint n, const cl_device_id *devices,
+                             const char *options, build_notice notice, void *user)
+{
+    return fails(FAULT_clBuildProgram) ? CL_BUILD_PROGRAM_FAILURE
+                                       : programs_build(program, n, devices, options, notice, user);
+}
+
+cl_int __real_clGetKernelInfo(cl_kernel kernel, cl_kernel_info what, size_t bytes, void *value,
+                              size_t *written);
+cl_int __wrap_clGetKernelInfo(cl_kernel kernel, cl_kernel_info what, size_t bytes, void *value,
+                              size_t *written);
+cl_int __wrap_clGetKernelInfo(cl_kernel kernel, cl_kernel_info what, size_t bytes, void *value,
+                              size_t *written)
+{
+    if (fails(FAULT_clGetKernelInfo)) {
+        return CL_OUT_OF_RESOURCES;
+    }
+    const cl_int code = __real_clGetKernelInfo(kernel, what, bytes, value, written);
+    if (code == CL_SUCCESS && what == CL_KERNEL_PROGRAM) {
+        cl_program *program = value;
+        *program = programs_before(*program);
+    }
+    return code;
+}
 
 cl_int __real_clRetainContext(cl_context context);
 cl_int __wrap_clRetainContext(cl_context context);
@@ -181,7 +202,16 @@ cl_int __wrap_clRetainMemObject(cl_mem mem)
 RELEASE(cl_context, contexts, clReleaseContext)
 RELEASE(cl_command_queue, queues, clReleaseCommandQueue)
 RELEASE(cl_mem, buffers, clReleaseMemObject)
-RELEASE(cl_program, programs, clReleaseProgram)
+
+cl_int __real_clReleaseProgram(cl_program program);
+cl_int __wrap_clReleaseProgram(cl_program program);
+cl_int __wrap_clReleaseProgram(cl_program program)
+{
+    count(&faults_live.programs, -1);
+    programs_forget(program);
+    return __real_clReleaseProgram(program);
+}
+
 RELEASE(cl_kernel, kernels, clReleaseKernel)
 RELEASE(cl_event, events, clReleaseEvent)
 
