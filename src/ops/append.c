@@ -26,12 +26,9 @@ static clattn_status complete(void *desc)
     clattn_append_desc *d = desc;
     d->value_dim = d->value_dim ? d->value_dim : d->head_dim;
     d->kv_type = d->kv_type == CLATTN_F32 ? d->type : d->kv_type;
-    if (d->head_dim < 1 || d->head_dim > MAX_DIM) {
-        return clattn__refuse("append: head_dim is %d, must be 1..%d", d->head_dim, MAX_DIM);
-    }
-    if (d->value_dim < 1 || d->value_dim > MAX_DIM) {
-        return clattn__refuse("append: value_dim is %d, must be 1..%d", d->value_dim, MAX_DIM);
-    }
+    const struct clattn__count dims[] = {
+        {"head_dim", d->head_dim, MAX_DIM}, {"value_dim", d->value_dim, MAX_DIM}, {0}};
+    TRY(clattn__check_counts("append", dims));
     TRY(clattn__check_float("append", "type", d->type));
     if (!clattn__is_float(d->kv_type) && d->kv_type != CLATTN_I8) {
         return clattn__refuse("append: kv_type is %s (%d), must be f32, f16, bf16 or i8",

@@ -78,16 +78,12 @@ static void release(clattn_op *base)
 
 static clattn_status check(const clattn_ffn_desc *d)
 {
-    const struct {
-        const char *field;
-        int32_t value;
-    } dims[] = {{"model_dim", d->model_dim}, {"hidden_dim", d->hidden_dim}};
-    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
-        if (dims[i].value < 1 || dims[i].value > 1 << 24) {
-            return clattn__refuse("ffn: %s is %d, must be 1..%d", dims[i].field, dims[i].value,
-                                  1 << 24);
-        }
-    }
+    const struct clattn__count dims[] = {
+        {"model_dim", d->model_dim, CLATTN__MAX_DIM},
+        {"hidden_dim", d->hidden_dim, CLATTN__MAX_DIM},
+        {0},
+    };
+    TRY(clattn__check_counts("ffn", dims));
     TRY(clattn__check_float("ffn", "type", d->type));
     TRY(clattn__check_float("ffn", "out_type", d->out_type));
     TRY(clattn__check_activation("ffn", "activation", d->activation));

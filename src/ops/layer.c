@@ -1,6 +1,7 @@
 /* A transformer layer, made of the public ops: a residual stream that parts (self-attention,
  * cross-attention, feed-forward) are added to, with a norm before or after each. */
 #include "linear.h"
+#include "simple.h"
 
 #include <clattn/layer.h>
 
@@ -206,21 +207,16 @@ static clattn_status complete(const clattn_layer_desc *desc, clattn_layer_desc *
     d->context_dim = d->context_dim ? d->context_dim : d->model_dim;
     d->rope.head_dim = d->rope.head_dim ? d->rope.head_dim : a->head_dim;
     d->rope.type = a->type;
-    const struct {
-        const char *field;
-        int32_t value;
-    } dims[] = {{"model_dim", d->model_dim},
-                {"hidden_dim", d->hidden_dim},
-                {"context_dim", d->context_dim},
-                {"attention.head_dim", a->head_dim},
-                {"attention.query_heads", a->query_heads},
-                {"attention.kv_heads", a->kv_heads}};
-    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
-        if (dims[i].value < 1 || dims[i].value > 1 << 24) {
-            return clattn__refuse("layer: %s is %d, must be 1..%d", dims[i].field, dims[i].value,
-                                  1 << 24);
-        }
-    }
+    const struct clattn__count dims[] = {
+        {"model_dim", d->model_dim, CLATTN__MAX_DIM},
+        {"hidden_dim", d->hidden_dim, CLATTN__MAX_DIM},
+        {"context_dim", d->context_dim, CLATTN__MAX_DIM},
+        {"attention.head_dim", a->head_dim, CLATTN__MAX_DIM},
+        {"attention.query_heads", a->query_heads, CLATTN__MAX_DIM},
+        {"attention.kv_heads", a->kv_heads, CLATTN__MAX_DIM},
+        {0},
+    };
+    TRY(clattn__check_counts("layer", dims));
     const clattn_attention_weights *self = &d->self_attention;
     if (is_joined(d) && (self->q.weight.mem || self->k.weight.mem || self->v.weight.mem)) {
         return clattn__refuse("layer: self_attention.qkv is given, and so is self_attention.%s",

@@ -3,7 +3,7 @@
 #include "activation.h"
 #include "simple.h"
 
-enum { MAX_DIM = 1 << 24, MAX_EXPERTS = 1 << 16, MAX_K = 64, MAX_ENTRIES = 1 << 30 };
+enum { MAX_EXPERTS = 1 << 16, MAX_K = 64, MAX_ENTRIES = 1 << 30 };
 
 static void usual(void (*visit)(void *user, const void *desc), void *user)
 {
@@ -30,19 +30,14 @@ const struct clattn__family clattn__moe_family = {
 
 static clattn_status check(const clattn_moe_desc *d)
 {
-    const struct {
-        const char *field;
-        int32_t value, most;
-    } numbers[] = {{"model_dim", d->model_dim, MAX_DIM},
-                   {"hidden_dim", d->hidden_dim, MAX_DIM},
-                   {"experts", d->experts, MAX_EXPERTS},
-                   {"k", d->k, d->experts < MAX_K ? d->experts : MAX_K}};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        if (numbers[i].value < 1 || numbers[i].value > numbers[i].most) {
-            return clattn__refuse("moe: %s is %d, must be 1..%d", numbers[i].field,
-                                  numbers[i].value, numbers[i].most);
-        }
-    }
+    const struct clattn__count counts[] = {
+        {"model_dim", d->model_dim, CLATTN__MAX_DIM},
+        {"hidden_dim", d->hidden_dim, CLATTN__MAX_DIM},
+        {"experts", d->experts, MAX_EXPERTS},
+        {"k", d->k, d->experts < MAX_K ? d->experts : MAX_K},
+        {0},
+    };
+    TRY(clattn__check_counts("moe", counts));
     TRY(clattn__check_float("moe", "type", d->type));
     TRY(clattn__check_float("moe", "out_type", d->out_type));
     TRY(clattn__check_activation("moe", "activation", d->activation));

@@ -1,11 +1,12 @@
 /* Projection y = act(x W^T + bias): validate, choose a variant, enqueue. */
 #include "project.h"
 #include "activation.h"
+#include "simple.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_DIM = 1 << 24, MAX_ROWS = INT32_MAX / 2, FEW_ROWS = 6 };
+enum { MAX_ROWS = INT32_MAX / 2, FEW_ROWS = 6 };
 
 /* ---- Building ------------------------------------------------------------ */
 
@@ -131,12 +132,9 @@ static clattn_status complete(const clattn_project_desc *desc, clattn_project_de
     if (d->weight_type == CLATTN_F32) {
         d->weight_type = d->weight.mem && is_weight(d->weight.type) ? d->weight.type : d->type;
     }
-    if (d->in_dim < 1 || d->in_dim > MAX_DIM) {
-        return clattn__refuse("project: in_dim is %d, must be 1..%d", d->in_dim, MAX_DIM);
-    }
-    if (d->out_dim < 1 || d->out_dim > MAX_DIM) {
-        return clattn__refuse("project: out_dim is %d, must be 1..%d", d->out_dim, MAX_DIM);
-    }
+    const struct clattn__count dims[] = {
+        {"in_dim", d->in_dim, CLATTN__MAX_DIM}, {"out_dim", d->out_dim, CLATTN__MAX_DIM}, {0}};
+    TRY(clattn__check_counts("project", dims));
     if (!clattn__is_float(d->type)) {
         return clattn__refuse("project: type is %s (%d), must be f32, f16 or bf16",
                               clattn_type_name(d->type), (int)d->type);
@@ -219,8 +217,8 @@ bool clattn__join_heads(const clattn_tensor *tensor, clattn_tensor *joined)
 
 static clattn_status join(const char *field, const clattn_tensor *tensor, clattn_tensor *joined)
 {
-    if (tensor->size[2] < 0 || tensor->size[2] > MAX_DIM || tensor->size[3] < 0 ||
-        tensor->size[3] > MAX_DIM) {
+    if (tensor->size[2] < 0 || tensor->size[2] > CLATTN__MAX_DIM || tensor->size[3] < 0 ||
+        tensor->size[3] > CLATTN__MAX_DIM) {
         return clattn__refuse("project: args.%s has a size out of range", field);
     }
     return clattn__join_heads(tensor, joined)

@@ -8,6 +8,17 @@ enum { MAX_SIZE = 1 << 30 }; /* of an axis: kernels count them in int */
 
 /* ---- Descriptors ------------------------------------------------------------ */
 
+clattn_status clattn__check_counts(const char *op, const struct clattn__count *counts)
+{
+    for (; counts->field; counts++) {
+        if (counts->value < 1 || counts->value > counts->most) {
+            return clattn__refuse("%s: %s is %d, must be 1..%d", op, counts->field, counts->value,
+                                  counts->most);
+        }
+    }
+    return CLATTN_OK;
+}
+
 clattn_status clattn__check_float(const char *op, const char *field, clattn_type type)
 {
     return clattn__is_float(type) ? CLATTN_OK

@@ -114,6 +114,14 @@ void clattn__adapt_items(const clattn_device_facts *facts, const void *desc, int
 
 /* ---- For descriptors ------------------------------------------------------------ */
 
+/* A dimension or count of a descriptor, 1..most. */
+struct clattn__count {
+    const char *field; /* NULL ends the list */
+    int32_t value, most;
+};
+enum { CLATTN__MAX_DIM = 1 << 24 };
+clattn_status clattn__check_counts(const char *op, const struct clattn__count *counts);
+
 /* Refuses what is not F32, F16 or BF16. */
 clattn_status clattn__check_float(const char *op, const char *field, clattn_type type);
 
