@@ -74,15 +74,18 @@ static bool join_buffers(const llama_loader *l, const cl_mem *parts, int count, 
         sum += bytes[i];
     }
     *out = buffers_make(l->session, l->owner, sum, NULL, why);
-    for (int i = 0; *out && i < count; at += bytes[i], i++) {
-        const cl_int code =
-            clEnqueueCopyBuffer(l->session->queue, parts[i], *out, 0, at, bytes[i], 0, NULL, NULL);
-        if (code != CL_SUCCESS) {
-            return refuse(why, "copying weights gave OpenCL error %d", code);
-        }
+    if (!*out) {
+        return false;
     }
-    clFinish(l->session->queue); /* what packs weights does so in another queue */
-    return *out != NULL;
+    cl_int code = CL_SUCCESS;
+    for (int i = 0; code == CL_SUCCESS && i < count; at += bytes[i], i++) {
+        code =
+            clEnqueueCopyBuffer(l->session->queue, parts[i], *out, 0, at, bytes[i], 0, NULL, NULL);
+    }
+    /* What packs weights does so in another queue. */
+    const cl_int finished = clFinish(l->session->queue);
+    code = code == CL_SUCCESS ? finished : code;
+    return code == CL_SUCCESS || refuse(why, "copying weights gave OpenCL error %d", code);
 }
 
 /* Linear parts of the same input as one, which is left empty where they are of several types, or
