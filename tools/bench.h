@@ -45,8 +45,11 @@ typedef struct bench_share {
 
 bench_share bench_share_of(const bench_row *row, const roofline *ceilings);
 
-/* Fills before_ms from the file of an earlier --json.  False after a line. */
-bool bench_compare(bench_row *rows, size_t count, const char *path);
+/* What an earlier --json wrote; NULL after a line.  cJSON_Delete() frees it. */
+cJSON *bench_before(const char *path);
+
+/* Fills before_ms; without an earlier run, it stays as it is. */
+void bench_compare(bench_row *rows, size_t count, const cJSON *before);
 
 void bench_print(const bench_row *rows, size_t count, const clattn_device_facts *facts,
                  const roofline *ceilings);

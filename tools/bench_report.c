@@ -44,17 +44,24 @@ static bool says(const cJSON *row, const char *name, const char *text)
     return found && strcmp(found, text) == 0;
 }
 
-bool bench_compare(bench_row *rows, size_t count, const char *path)
+cJSON *bench_before(const char *path)
 {
     reason why;
     char *text = read_text(path, &why);
-    cJSON *root = text ? cJSON_Parse(text) : NULL;
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "rows");
-    const bool usable = cJSON_IsArray(list);
-    if (!usable) {
+    cJSON *before = text ? cJSON_Parse(text) : NULL;
+    if (!cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(before, "rows"))) {
         fail("--against %s: %s", path, text ? "not what 'clattn bench --json' writes" : why.text);
+        cJSON_Delete(before);
+        before = NULL;
     }
-    for (size_t i = 0; usable && i < count; i++) {
+    free(text);
+    return before;
+}
+
+void bench_compare(bench_row *rows, size_t count, const cJSON *before)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(before, "rows");
+    for (size_t i = 0; i < count; i++) {
         const cJSON *row;
         cJSON_ArrayForEach(row, list)
         {
@@ -63,9 +70,6 @@ bool bench_compare(bench_row *rows, size_t count, const char *path)
             }
         }
     }
-    cJSON_Delete(root);
-    free(text);
-    return usable;
 }
 
 /* ---- For people ------------------------------------------------------------------------- */
