@@ -130,8 +130,15 @@ use_driver() {
 
 use_pocl() {
   use_driver pocl.icd pocl-opencl-icd
-  export POCL_CACHE_DIR=$PWD/$made/cache/pocl
+  export POCL_CACHE_DIR=$XDG_CACHE_HOME/pocl
   mkdir -p "$POCL_CACHE_DIR"
+}
+
+# For lanes that test host code: kernels that PoCL does not optimise take it a third of the time.
+# They are kept apart from those of other lanes.
+use_pocl_unoptimised() {
+  export XDG_CACHE_HOME=$XDG_CACHE_HOME/unoptimised POCL_EXTRA_BUILD_FLAGS=-cl-opt-disable
+  use_pocl
 }
 
 use_rusticl() {
