@@ -183,6 +183,12 @@ bool array_broadcast(array *a, int rank, const int64_t *target, reason *why)
     return true;
 }
 
+void array_empty(array *a)
+{
+    free(a->data);
+    a->data = NULL;
+}
+
 void array_free(array *a)
 {
     free(a->data);

@@ -52,6 +52,7 @@ bool array_join(const array *a, const array *b, int axis, array *out, reason *wh
 bool array_broadcast(array *a, int rank, const int64_t *target, reason *why);
 
 void array_free(array *a);
+void array_empty(array *a); /* of its data alone */
 
 /* "[2, 8, 5, 64]"; returns text. */
 const char *shape_text(int rank, const int64_t *shape, char text[SHAPE_TEXT_BYTES]);

@@ -6,7 +6,8 @@
  *   attend_call.c     the same as the library takes it: descriptor and tensors
  *   attend_cache.c    keys and values through a cache, and rotary positions
  *   attend_run.c      buffers, the operation, its timing, results back in arrays
- *   heatmap.c         weights as a picture
+ *   attend_mass.c     attention per span of keys, for --mass and for the picture
+ *   heatmap.c         the picture
  *
  * and cmd_attend.c, which calls them and writes the files. */
 #ifndef TOOLS_ATTEND_H
@@ -41,6 +42,7 @@ typedef enum operand {
     IN_KV_LENGTH,
     IN_PAST_K,
     IN_PAST_V,
+    IN_SPANS,
     OPERANDS
 } operand;
 
@@ -51,6 +53,7 @@ typedef enum result {
     OUT_WEIGHTS,
     OUT_PRESENT_K,
     OUT_PRESENT_V,
+    OUT_MASS,
     OUT_HEATMAP,
     RESULTS
 } result;
@@ -68,6 +71,7 @@ typedef struct attend_options {
     const char *in[OPERANDS];
     const char *out[RESULTS];
     const char *tokens;
+    bool heatmap_mean;
     int type;        /* attend_type */
     int layout_bnhd; /* 0 = [B, H, N, D], 1 = [B, N, H, D] */
     int32_t heads, kv_heads;
@@ -109,15 +113,15 @@ bool attend_inputs_load(const attend_options *options, attend_inputs *inputs);
 void attend_inputs_free(attend_inputs *inputs);
 
 typedef struct attend_results {
-    array out[RESULTS]; /* absent where not asked for, but for OUT_OUT; the heat map's
-                         * are the softmax weights of batch 0 */
+    array out[RESULTS]; /* absent where not asked for, but for OUT_OUT; the heat map's is mass
+                         * by cell, of batch 0 */
     char device[256], kernel[256];
     double ms, gflops;
 } attend_results;
 
-/* False after a line that says why. */
-bool attend_run(const attend_options *options, const attend_inputs *inputs,
-                attend_results *results);
+/* False after a line that says why.  What the device was given is gone from inputs: it may be
+ * large. */
+bool attend_run(const attend_options *options, attend_inputs *inputs, attend_results *results);
 void attend_results_free(attend_results *results);
 
 #endif /* TOOLS_ATTEND_H */

@@ -193,8 +193,7 @@ bool attend_cache_fill(attend_cache *cache, call *c)
 {
     const int64_t rows = c->options->page_rows;
     attend_tables tables = {0};
-    const bool matrix =
-        c->inputs->in[IN_BIAS].data || c->inputs->in[IN_MASK].data || c->options->out[OUT_WEIGHTS];
+    const bool matrix = c->in[IN_BIAS] || c->in[IN_MASK] || c->options->out[OUT_WEIGHTS];
     if (rows && matrix && c->inputs->n_k % rows) {
         fail("--page-rows %d: pages must divide the %lld keys where --bias, --mask or --weights "
              "name "

@@ -4,8 +4,7 @@
 
 static int64_t at_least_one(int64_t x) { return x > 1 ? x : 1; }
 
-/* [batch, head, row, column] in memory, as the library's {batch, row, head, column}. */
-static clattn_tensor heads_first(cl_mem mem, clattn_type type, const int64_t shape[4])
+clattn_tensor call_heads_first(cl_mem mem, clattn_type type, const int64_t shape[4])
 {
     const int64_t column = at_least_one(shape[3]), row = at_least_one(shape[2]);
     return (clattn_tensor){
@@ -26,7 +25,7 @@ static clattn_tensor per_head(const call *c, cl_mem mem, int64_t rows, int64_t h
 {
     const int64_t shape[4] = {c->inputs->batch, heads, rows, columns};
     const clattn_type type = c->inputs->type;
-    return c->inputs->heads_first ? heads_first(mem, type, shape)
+    return c->inputs->heads_first ? call_heads_first(mem, type, shape)
                                   : dense(mem, type, shape[0], rows, heads, columns);
 }
 
@@ -93,10 +92,10 @@ static void bind_optional(call *c)
     const int64_t heads = in->query_heads;
     if (in->in[IN_BIAS].data) {
         args->bias =
-            heads_first(c->in[IN_BIAS], c->desc.attention.bias_type, in->in[IN_BIAS].shape);
+            call_heads_first(c->in[IN_BIAS], c->desc.attention.bias_type, in->in[IN_BIAS].shape);
     }
     if (in->in[IN_MASK].data) {
-        args->mask = heads_first(c->in[IN_MASK], CLATTN_U8, in->in[IN_MASK].shape);
+        args->mask = call_heads_first(c->in[IN_MASK], CLATTN_U8, in->in[IN_MASK].shape);
     }
     if (in->in[IN_ALIBI].data) {
         args->alibi = dense(c->in[IN_ALIBI], CLATTN_F32, 1, 1, heads, 1);
@@ -122,7 +121,7 @@ static void bind_layer(call *c)
     const int64_t v = (int64_t)in->kv_heads * in->value_dim;
     const bool stacked = a[IN_WQKV].data && !c->desc.fused; /* cross attention cuts it in three */
     args->x = dense(c->in[IN_X], in->type, in->batch, in->n_q, 1, in->model_dim);
-    if (a[IN_CONTEXT].data) {
+    if (c->in[IN_CONTEXT]) {
         args->context = dense(c->in[IN_CONTEXT], in->type, in->batch, in->n_k, 1, in->context_dim);
     }
     if (c->desc.fused) {
@@ -169,36 +168,19 @@ void call_bind_outputs(call *c)
     const int64_t scores[4] = {in->batch, in->query_heads, in->n_q, in->n_k};
     const int64_t rows[4] = {in->batch, in->query_heads, in->n_q, 1};
     const int64_t columns = in->out_dim ? in->out_dim : (int64_t)in->query_heads * in->value_dim;
+    c->args.scratch = c->scratch;
     if (in->layer) {
         c->args.out = dense(c->out[OUT_OUT], in->type, in->batch, in->n_q, 1, columns);
     } else {
         args->out = per_head(c, c->out[OUT_OUT], in->n_q, in->query_heads, in->value_dim);
     }
-    if (c->out[OUT_LSE]) {
+    const cl_mem lse = c->out[OUT_LSE] ? c->out[OUT_LSE] : c->lse;
+    if (lse) {
         args->lse = c->options->layout_bnhd
-                        ? dense(c->out[OUT_LSE], CLATTN_F32, in->batch, in->n_q, in->query_heads, 1)
-                        : heads_first(c->out[OUT_LSE], CLATTN_F32, rows);
+                        ? dense(lse, CLATTN_F32, in->batch, in->n_q, in->query_heads, 1)
+                        : call_heads_first(lse, CLATTN_F32, rows);
     }
     if (c->out[OUT_WEIGHTS]) {
-        args->weights = heads_first(c->out[OUT_WEIGHTS], CLATTN_F32, scores);
+        args->weights = call_heads_first(c->out[OUT_WEIGHTS], CLATTN_F32, scores);
     }
-}
-
-void call_only_first_batch(call *c, cl_mem weights)
-{
-    clattn_attention_args *args = &c->args.attention;
-    const int64_t scores[4] = {1, c->inputs->query_heads, c->inputs->n_q, c->inputs->n_k};
-    clattn_tensor *const batched[] = {&args->q,         &args->k,         &args->v,
-                                      &args->out,       &args->bias,      &args->mask,
-                                      &args->kv_length, &c->args.x,       &args->k_scale,
-                                      &args->v_scale,   &c->args.context, &c->args.out};
-    for (size_t i = 0; i < sizeof batched / sizeof batched[0]; i++) {
-        if (batched[i]->size[0] > 1) {
-            batched[i]->size[0] = 1;
-        }
-    }
-    args->lse = (clattn_tensor){.mem = NULL};
-    args->weights = heads_first(weights, CLATTN_F32, scores);
-    c->desc.attention.with |= CLATTN_WITH_WEIGHTS;
-    c->desc.attention.weights_stage = CLATTN_STAGE_SOFTMAX;
 }

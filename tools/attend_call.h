@@ -14,6 +14,7 @@ typedef struct call {
     clattn_mha_args args;
     cl_mem in[OPERANDS], out[RESULTS]; /* NULL = absent */
     cl_mem offset;
+    cl_mem lse, scratch; /* not asked for, but needed to explain; NULL = not */
     clattn_op *op;
 } call;
 
@@ -23,7 +24,7 @@ void call_describe(call *c);
 void call_bind_inputs(call *c);
 void call_bind_outputs(call *c);
 
-/* Changes descriptor and arguments to compute batch 0 alone, for its softmax weights. */
-void call_only_first_batch(call *c, cl_mem weights);
+/* [batch, head, row, column] in memory, as the library's {batch, row, head, column}. */
+clattn_tensor call_heads_first(cl_mem mem, clattn_type type, const int64_t shape[4]);
 
 #endif /* TOOLS_ATTEND_CALL_H */

@@ -93,10 +93,11 @@ static bool check_kinds(const attend_inputs *inputs)
         {IN_SINKS, true, "f4"},
         {IN_MASK, false, "boolean (an additive one is --bias)"},
         {IN_KV_LENGTH, false, "i4 or i8"},
+        {IN_SPANS, false, "i4 or i8"},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         const array *a = &inputs->in[kinds[i].slot];
-        const bool length = kinds[i].slot == IN_KV_LENGTH;
+        const bool length = kinds[i].slot == IN_KV_LENGTH || kinds[i].slot == IN_SPANS;
         if (!a->data || (array_type_is_float(a->type) == kinds[i].needs_float &&
                          (!length || a->type == ARRAY_I32 || a->type == ARRAY_I64))) {
             continue;
@@ -122,6 +123,40 @@ static bool check_kv_length(const attend_inputs *inputs)
     return true;
 }
 
+/* Cut points say no overlaps and leave no gaps, but for the ends. */
+static bool check_spans(const attend_inputs *inputs)
+{
+    const array *a = &inputs->in[IN_SPANS];
+    char is[SHAPE_TEXT_BYTES];
+    if (!a->data) {
+        return true;
+    }
+    if (a->rank != 1 || a->shape[0] < 2) {
+        fail("--spans has shape %s and must have one axis, of two cut points or more",
+             shape_text(a->rank, a->shape, is));
+        return false;
+    }
+    const int64_t last = a->shape[0] - 1;
+    for (int64_t s = 1; s <= last; s++) {
+        if (array_get(a, s) < array_get(a, s - 1)) {
+            fail("--spans: cut point %" PRId64 ", %.0f, is below the one before it, %.0f: spans "
+                 "would overlap",
+                 s, array_get(a, s), array_get(a, s - 1));
+            return false;
+        }
+    }
+    if (array_get(a, 0) != 0) {
+        fail("--spans: the first cut point is %.0f and must be 0", array_get(a, 0));
+        return false;
+    }
+    if (array_get(a, last) != (double)inputs->n_k) {
+        fail("--spans: the last cut point is %.0f and must be %" PRId64 ", where the keys end",
+             array_get(a, last), inputs->n_k);
+        return false;
+    }
+    return true;
+}
+
 static bool check_optional(attend_inputs *inputs)
 {
     const int64_t heads[1] = {inputs->query_heads}, batch[1] = {inputs->batch};
@@ -129,7 +164,7 @@ static bool check_optional(attend_inputs *inputs)
            check_shape(inputs, IN_ALIBI, 1, heads, "one for each query head") &&
            check_shape(inputs, IN_SINKS, 1, heads, "one for each query head") &&
            check_shape(inputs, IN_KV_LENGTH, 1, batch, "one for each batch") &&
-           check_kv_length(inputs);
+           check_kv_length(inputs) && check_spans(inputs);
 }
 
 /* ---- Types ---------------------------------------------------------------------------- */
@@ -157,7 +192,8 @@ static array_type type_for(const attend_inputs *inputs, operand slot)
     case IN_MASK: return ARRAY_BOOL;
     case IN_ALIBI:
     case IN_SINKS: return ARRAY_F32;
-    case IN_KV_LENGTH: return ARRAY_I32;
+    case IN_KV_LENGTH:
+    case IN_SPANS: return ARRAY_I32;
     default: return data[inputs->type];
     }
 }

@@ -27,6 +27,7 @@ const char *const operand_names[OPERANDS] = {
     [IN_KV_LENGTH] = "kv-length",
     [IN_PAST_K] = "past-k",
     [IN_PAST_V] = "past-v",
+    [IN_SPANS] = "spans",
 };
 const char *const result_names[RESULTS] = {
     [OUT_OUT] = "out",
@@ -34,6 +35,7 @@ const char *const result_names[RESULTS] = {
     [OUT_WEIGHTS] = "weights",
     [OUT_PRESENT_K] = "present-k",
     [OUT_PRESENT_V] = "present-v",
+    [OUT_MASS] = "mass",
     [OUT_HEATMAP] = "heatmap",
 };
 
@@ -206,8 +208,14 @@ static const option_row rows[] = {
      "what these are: scores, softcap, masked or softmax (default)"},
     OUTPUT("present-k", OUT_PRESENT_K, "past and new keys joined, in type and layout of --k"),
     OUTPUT("present-v", OUT_PRESENT_V, "past and new values joined"),
+
+    HEADING("Which sources got the attention"),
+    INPUT("spans", IN_SPANS, "i4 or i8 [S+1]: rising cut points of the keys, from 0 to Nk"),
+    OUTPUT("mass", OUT_MASS, "f4 [B, Hq, Nq, S]: attention by span; with --sinks one more column"),
     {"heatmap", "F.png", parse_text, AT(out[OUT_HEATMAP]),
-     "softmax weights of batch 0 as a picture, a tile for each head"},
+     "softmax weights of batch 0 as a picture, a tile for each head;\n"
+     "of long inputs a cell is several queries and keys"},
+    {"heatmap-mean", NULL, NULL, AT(heatmap_mean), "one tile, the mean over heads"},
     {"tokens", "F", parse_text, AT(tokens), "its key labels, one token a line"},
 
     HEADING("How it is run"),
@@ -284,14 +292,18 @@ static int check_together(const attend_options *o)
                                                           : o->page_rows ? "page-rows"
                                                                          : "cache");
     }
-    if (o->page_rows && o->out[OUT_HEATMAP]) {
-        return wrong_usage("--page-rows and --heatmap exclude each other");
-    }
     if ((o->rotary_dim || o->interleaved) && o->rope <= 0) {
         return wrong_usage("--%s needs --rope", o->rotary_dim ? "rotary-dim" : "interleaved");
     }
     if (o->tokens && !o->out[OUT_HEATMAP]) {
         return wrong_usage("--tokens needs --heatmap");
+    }
+    if (o->heatmap_mean && !o->out[OUT_HEATMAP]) {
+        return wrong_usage("--heatmap-mean needs --heatmap");
+    }
+    if (!o->in[IN_SPANS] != !o->out[OUT_MASS]) {
+        return o->in[IN_SPANS] ? wrong_usage("--spans needs --mass")
+                               : wrong_usage("--mass needs --spans");
     }
     if (o->weights_stage >= 0 && !o->out[OUT_WEIGHTS]) {
         return wrong_usage("--weights-stage needs --weights");

@@ -1,5 +1,6 @@
 #include "attend_cache.h"
 #include "attend_call.h"
+#include "attend_mass.h"
 #include "message.h"
 
 #include <stdio.h>
@@ -72,16 +73,19 @@ static double count_flops(const attend_inputs *in)
 
 static size_t bytes_of(const array *a) { return (size_t)array_count(a) * array_type_size(a->type); }
 
-static bool upload(call *c)
+static bool upload(call *c, attend_inputs *inputs)
 {
     for (int i = 0; i < OPERANDS; i++) {
-        const array *a = &c->inputs->in[i];
+        array *a = &inputs->in[i];
         if (!a->data) {
             continue;
         }
         c->in[i] = session_buffer(c->session, bytes_of(a), a->data, operand_names[i]);
         if (!c->in[i]) {
             return false;
+        }
+        if (i <= IN_CONTEXT) {
+            array_empty(a); /* twice might be too much */
         }
     }
     if (c->options->offset.align != CLATTN_OFFSET) {
@@ -160,31 +164,17 @@ static void release(call *c)
             clReleaseMemObject(c->out[i]);
         }
     }
-    if (c->offset) {
-        clReleaseMemObject(c->offset);
+    const cl_mem own[] = {c->offset, c->lse, c->scratch};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        if (own[i]) {
+            clReleaseMemObject(own[i]);
+        }
     }
 }
 
 /* ---- All of it -------------------------------------------------------------------------- */
 
-/* A pass of its own, so that what was timed is what was asked for. */
-static bool run_for_heatmap(call *c, attend_results *results)
-{
-    const attend_inputs *in = c->inputs;
-    const int64_t shape[4] = {1, in->query_heads, in->n_q, in->n_k};
-    if (!make_result(c, results, OUT_HEATMAP, ARRAY_F32, 4, shape)) {
-        return false;
-    }
-    clattn_op_destroy(c->op);
-    c->op = NULL;
-    call_only_first_batch(c, c->out[OUT_HEATMAP]);
-    array *weights = &results->out[OUT_HEATMAP];
-    return create_op(c) && run_op(c) &&
-           session_read(c->session, c->out[OUT_HEATMAP], bytes_of(weights), weights->data,
-                        result_names[OUT_HEATMAP]);
-}
-
-bool attend_run(const attend_options *options, const attend_inputs *inputs, attend_results *results)
+bool attend_run(const attend_options *options, attend_inputs *inputs, attend_results *results)
 {
     session s;
     cl_device_id device;
@@ -197,18 +187,19 @@ bool attend_run(const attend_options *options, const attend_inputs *inputs, atte
     attend_cache cache = {.count = 0};
     call_describe(&c);
     attend_cache_describe(&c);
-    bool done = create_op(&c) && upload(&c) && make_results(&c, results);
+    bool done = create_op(&c) && upload(&c, inputs) && make_results(&c, results);
     if (done) {
         call_bind_inputs(&c);
+        done = attend_mass_prepare(&c);
         call_bind_outputs(&c);
-        done = (!attend_cache_wanted(options) || attend_cache_fill(&cache, &c)) &&
+        done = done && (!attend_cache_wanted(options) || attend_cache_fill(&cache, &c)) &&
                time_runs(&c, &results->ms) && read_results(&c, results);
     }
     if (done) {
         snprintf(results->device, sizeof results->device, "%s", s.facts->name);
         snprintf(results->kernel, sizeof results->kernel, "%s", clattn_op_kernel(c.op));
         results->gflops = results->ms > 0 ? count_flops(inputs) / (results->ms * 1e6) : 0;
-        done = !options->out[OUT_HEATMAP] || run_for_heatmap(&c, results);
+        done = attend_mass_run(&c, results);
     }
     release(&c);
     attend_cache_free(&cache);

@@ -36,9 +36,9 @@ static bool check_heatmap(const attend_options *options, const attend_inputs *in
         fail("--heatmap: nothing to draw, the batch, queries or keys are empty");
         return false;
     }
-    if (inputs->query_heads > HEATMAP_MAX_HEADS) {
-        fail("--heatmap: %d heads do not fit in one picture, %d do", inputs->query_heads,
-             HEATMAP_MAX_HEADS);
+    if (inputs->query_heads > HEATMAP_MAX_HEADS && !options->heatmap_mean) {
+        fail("--heatmap: %d heads do not fit in one picture, %d do; --heatmap-mean joins them",
+             inputs->query_heads, HEATMAP_MAX_HEADS);
         return false;
     }
     if (options->tokens && !tokens_load(options->tokens, labels, &why)) {
@@ -63,7 +63,10 @@ static bool write_file(const attend_options *options, const attend_inputs *input
     if (slot != OUT_HEATMAP) {
         return npy_write(file, &results->out[slot], why);
     }
-    const heatmap map = {.weights = &results->out[OUT_HEATMAP],
+    const heatmap map = {.mass = &results->out[OUT_HEATMAP],
+                         .keys = inputs->n_k,
+                         .heads = inputs->query_heads,
+                         .mean = options->heatmap_mean,
                          .batch = inputs->batch,
                          .tokens = options->tokens ? labels : NULL,
                          .label_queries = !options->in[IN_CONTEXT] && inputs->n_q == inputs->n_k};

@@ -21,7 +21,8 @@ enum {
 
 /* What the picture's parts measure, in cells and in pixels. */
 typedef struct layout {
-    int64_t heads, queries, keys;
+    int64_t heads, queries, keys; /* heads: tiles */
+    int64_t query_bin, key_bin;   /* of a cell */
     int columns, rows;            /* of tiles */
     int cells_down, cells_across; /* of one tile */
     int cell_height, cell_width;  /* pixels */
@@ -54,24 +55,17 @@ static uint32_t colour(double x)
 
 /* ---- Cells ----------------------------------------------------------------------------- */
 
-/* Where cell i of n begins among count rows or keys. */
-static int64_t cell_start(int64_t i, int64_t n, int64_t count) { return i * count / n; }
-
 /* One cell: the mass of its keys, the mean of its queries, so that a row still sums to 1. */
 static double cell_value(const heatmap *map, const layout *l, int64_t head, int down, int across)
 {
-    const float *weights = map->weights->data;
-    const int64_t first_row = cell_start(down, l->cells_down, l->queries);
-    const int64_t end_row = cell_start(down + 1, l->cells_down, l->queries);
-    const int64_t first_key = cell_start(across, l->cells_across, l->keys);
-    const int64_t end_key = cell_start(across + 1, l->cells_across, l->keys);
+    const float *mass = map->mass->data;
+    const int64_t first = down * l->query_bin, columns = map->mass->shape[3];
+    const int64_t end = first + l->query_bin < l->queries ? first + l->query_bin : l->queries;
     double sum = 0;
-    for (int64_t i = first_row; i < end_row; i++) {
-        for (int64_t j = first_key; j < end_key; j++) {
-            sum += weights[(head * l->queries + i) * l->keys + j];
-        }
+    for (int64_t i = first; i < end; i++) {
+        sum += mass[(head * l->queries + i) * columns + across];
     }
-    return sum / (double)(end_row - first_row);
+    return sum / (double)(end - first);
 }
 
 static double *make_cells(const heatmap *map, const layout *l, double *most)
@@ -117,28 +111,36 @@ static void put_text(cairo_t *cr, double x, double y, const char *text)
 
 static void write_title(const heatmap *map, const layout *l, char title[TITLE_LINES][128])
 {
-    snprintf(title[0], sizeof title[0], "Attention weights after softmax, %s",
-             l->heads == 1 ? "1 head" : "by head");
-    if (map->batch > 1) {
-        snprintf(title[0], sizeof title[0],
-                 "Attention weights after softmax, by head; batch 0 of %" PRId64, map->batch);
+    char heads[40] = "by head", batch[40] = "";
+    if (map->heads == 1) {
+        snprintf(heads, sizeof heads, "1 head");
+    } else if (map->mean) {
+        snprintf(heads, sizeof heads, "mean of %" PRId64 " heads", map->heads);
     }
+    if (map->batch > 1) {
+        snprintf(batch, sizeof batch, "; batch 0 of %" PRId64, map->batch);
+    }
+    snprintf(title[0], sizeof title[0], "Attention weights after softmax, %s%s", heads, batch);
     snprintf(title[1], sizeof title[1], "down: queries (%" PRId64 "), across: keys (%" PRId64 ")",
              l->queries, l->keys);
     title[2][0] = '\0';
-    if (l->cells_down < l->queries || l->cells_across < l->keys) {
+    if (l->query_bin > 1 || l->key_bin > 1) {
         snprintf(title[2], sizeof title[2],
-                 "binned to %d x %d cells: sum over keys, mean over queries", l->cells_down,
-                 l->cells_across);
+                 "a cell: %" PRId64 " %s x %" PRId64 " %s; mean over queries, sum over keys",
+                 l->query_bin, l->query_bin == 1 ? "query" : "queries", l->key_bin,
+                 l->key_bin == 1 ? "key" : "keys");
     }
 }
 
-static void axis_label(const heatmap *map, bool queries, int64_t index, char label[LABEL_BYTES])
+/* A cell's token, if it is of one; else the number of its first query or key. */
+static void axis_label(const heatmap *map, const layout *l, bool queries, int64_t cell,
+                       char label[LABEL_BYTES])
 {
-    if (map->tokens && (!queries || map->label_queries)) {
-        tokens_label(map->tokens->lines[index], label);
+    const int64_t bin = queries ? l->query_bin : l->key_bin;
+    if (map->tokens && bin == 1 && (!queries || map->label_queries)) {
+        tokens_label(map->tokens->lines[cell], label);
     } else {
-        snprintf(label, LABEL_BYTES, "%" PRId64, index);
+        snprintf(label, LABEL_BYTES, "%" PRId64, cell * bin);
     }
 }
 
@@ -152,7 +154,7 @@ static int widest_label(cairo_t *cr, const heatmap *map, const layout *l, bool q
     double widest = 0;
     for (int i = 0; i < cells; i += every) {
         char label[LABEL_BYTES];
-        axis_label(map, queries, cell_start(i, cells, queries ? l->queries : l->keys), label);
+        axis_label(map, l, queries, i, label);
         widest = fmax(widest, text_width(cr, label));
     }
     return (int)ceil(widest) + 6;
@@ -164,15 +166,31 @@ static int widest_label(cairo_t *cr, const heatmap *map, const layout *l, bool q
 static int at_most(int64_t x, int most) { return x < most ? (int)x : most; }
 static int at_least(int x, int least) { return x > least ? x : least; }
 
+static int columns_of(int64_t tiles) { return (int)ceil(sqrt((double)tiles)); }
+
+/* Pixels: many heads, smaller tiles; one may be larger. */
+static int side_of(int64_t tiles)
+{
+    return tiles == 1 ? 2 * MAX_CELLS : at_least(at_most(2560 / columns_of(tiles), 320), 64);
+}
+
+int64_t heatmap_bin(int64_t tiles, int64_t keys)
+{
+    const int64_t most = at_most(side_of(tiles), MAX_CELLS);
+    return (keys + most - 1) / most;
+}
+
 static void plan_tiles(const heatmap *map, layout *l)
 {
-    const int64_t *shape = map->weights->shape;
-    *l = (layout){.heads = shape[1], .queries = shape[2], .keys = shape[3]};
-    l->columns = (int)ceil(sqrt((double)l->heads));
+    const int64_t *shape = map->mass->shape;
+    *l = (layout){.heads = shape[1], .queries = shape[2], .keys = map->keys};
+    l->columns = columns_of(l->heads);
     l->rows = (int)((l->heads + l->columns - 1) / l->columns);
-    const int side = at_least(at_most(2560 / l->columns, 320), 64); /* many heads, smaller tiles */
-    l->cells_down = at_most(l->queries, at_most(side, MAX_CELLS));
-    l->cells_across = at_most(l->keys, at_most(side, MAX_CELLS));
+    l->query_bin = heatmap_bin(l->heads, l->queries);
+    l->key_bin = heatmap_bin(l->heads, l->keys);
+    const int side = side_of(l->heads);
+    l->cells_down = (int)((l->queries + l->query_bin - 1) / l->query_bin);
+    l->cells_across = (int)((l->keys + l->key_bin - 1) / l->key_bin);
     l->cell_height = at_most(side / l->cells_down, MAX_CELL);
     l->cell_width = at_most(side / l->cells_across, MAX_CELL);
     l->tile_height = l->cells_down * l->cell_height;
@@ -271,7 +289,7 @@ static void draw_query_labels(cairo_t *cr, const heatmap *map, const layout *l, 
     const int every = label_every(l->cell_height);
     for (int i = 0; i < l->cells_down; i += every) {
         char label[LABEL_BYTES];
-        axis_label(map, true, cell_start(i, l->cells_down, l->queries), label);
+        axis_label(map, l, true, i, label);
         put_text(cr, tile_x(l, head) - 5 - text_width(cr, label),
                  tile_y(l, head) + (i + 0.5) * l->cell_height + FONT / 3.0, label);
     }
@@ -282,7 +300,7 @@ static void draw_key_labels(cairo_t *cr, const heatmap *map, const layout *l, in
     const int every = label_every(l->cell_width);
     for (int i = 0; i < l->cells_across; i += every) {
         char label[LABEL_BYTES];
-        axis_label(map, false, cell_start(i, l->cells_across, l->keys), label);
+        axis_label(map, l, false, i, label);
         cairo_save(cr); /* turned to read upwards, ending at the axis */
         cairo_translate(cr, tile_x(l, head) + (i + 0.5) * l->cell_width + FONT / 3.0,
                         tile_y(l, head) + l->tile_height + 5 + text_width(cr, label));
@@ -303,7 +321,11 @@ static void draw_text(cairo_t *cr, const heatmap *map, const layout *l, double m
     }
     for (int64_t h = 0; h < l->heads; h++) {
         char label[32];
-        snprintf(label, sizeof label, "head %" PRId64, h);
+        if (map->mean) {
+            snprintf(label, sizeof label, "mean");
+        } else {
+            snprintf(label, sizeof label, "head %" PRId64, h);
+        }
         use_font(cr, CAIRO_FONT_WEIGHT_BOLD);
         put_text(cr, tile_x(l, h), tile_y(l, h) - 6, label);
         use_font(cr, CAIRO_FONT_WEIGHT_NORMAL);
