@@ -68,21 +68,64 @@ static double cell_value(const heatmap *map, const layout *l, int64_t head, int 
     return sum / (double)(end - first);
 }
 
-static double *make_cells(const heatmap *map, const layout *l, double *most)
+/* What colours stand for: weights up to the largest.  Where cells are binned most weights are far
+ * below the few large ones (the first rows see few keys): then colours go by the square root, and
+ * one in MORE cells that are not empty is lighter than the scale goes. */
+typedef struct scale {
+    double most;
+    bool binned;
+} scale;
+
+enum { MORE = 200 };
+
+static double shade(const scale *scale, double weight)
+{
+    return scale->binned ? sqrt(weight / scale->most) : weight / scale->most;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* False without memory. */
+static bool leave_largest(const double *cells, size_t count, double *most)
+{
+    double *seen = malloc(count * sizeof *seen);
+    size_t n = 0;
+    for (size_t i = 0; seen && i < count; i++) {
+        if (cells[i] > 0) { /* NaN is not */
+            seen[n++] = cells[i];
+        }
+    }
+    if (n > 0) {
+        qsort(seen, n, sizeof *seen, by_size);
+        *most = seen[n - 1 - n / MORE];
+    }
+    free(seen);
+    return seen != NULL;
+}
+
+static double *make_cells(const heatmap *map, const layout *l, scale *scale)
 {
     const size_t count = (size_t)l->heads * (size_t)l->cells_down * (size_t)l->cells_across;
     double *cells = malloc(count * sizeof *cells), *to = cells;
-    *most = 0;
+    *scale = (struct scale){0, l->query_bin > 1 || l->key_bin > 1};
     for (int64_t h = 0; h < l->heads && cells; h++) {
         for (int down = 0; down < l->cells_down; down++) {
             for (int across = 0; across < l->cells_across; across++) {
                 *to = cell_value(map, l, h, down, across);
-                *most = fmax(*most, *to++); /* fmax passes NaN over */
+                scale->most = fmax(scale->most, *to++); /* fmax passes NaN over */
             }
         }
     }
-    if (*most == 0) {
-        *most = 1;
+    if (cells && scale->binned && !leave_largest(cells, count, &scale->most)) {
+        free(cells);
+        return NULL;
+    }
+    if (scale->most == 0) {
+        scale->most = 1;
     }
     return cells;
 }
@@ -132,27 +175,42 @@ static void write_title(const heatmap *map, const layout *l, char title[TITLE_LI
     }
 }
 
-/* A cell's token, if it is of one; else the number of its first query or key. */
-static void axis_label(const heatmap *map, const layout *l, bool queries, int64_t cell,
-                       char label[LABEL_BYTES])
+/* Tokens where a cell is of one, else numbers. */
+static bool has_tokens(const heatmap *map, const layout *l, bool queries)
 {
     const int64_t bin = queries ? l->query_bin : l->key_bin;
-    if (map->tokens && bin == 1 && (!queries || map->label_queries)) {
-        tokens_label(map->tokens->lines[cell], label);
+    return map->tokens && bin == 1 && (!queries || map->label_queries);
+}
+
+static void axis_label(const heatmap *map, const layout *l, bool queries, int64_t index,
+                       char label[LABEL_BYTES])
+{
+    if (has_tokens(map, l, queries)) {
+        tokens_label(map->tokens->lines[index], label);
     } else {
-        snprintf(label, LABEL_BYTES, "%" PRId64, cell * bin);
+        snprintf(label, LABEL_BYTES, "%" PRId64, index);
     }
 }
 
-/* Every how many cells a label has room. */
-static int label_every(int cell) { return (LABEL_STEP + cell - 1) / cell; }
+/* Every how many queries or keys a label has room; numbers are round ones. */
+static int64_t label_every(const heatmap *map, const layout *l, bool queries)
+{
+    const int cell = queries ? l->cell_height : l->cell_width;
+    const int64_t bin = queries ? l->query_bin : l->key_bin;
+    const int64_t least = (LABEL_STEP + cell - 1) / cell * bin;
+    int64_t step = 1;
+    while (step < least && !has_tokens(map, l, queries)) {
+        const bool two = step * 2 >= least, five = step * 5 >= least;
+        step *= two ? 2 : five ? 5 : 10;
+    }
+    return has_tokens(map, l, queries) ? least : step;
+}
 
 static int widest_label(cairo_t *cr, const heatmap *map, const layout *l, bool queries)
 {
-    const int cells = queries ? l->cells_down : l->cells_across;
-    const int every = label_every(queries ? l->cell_height : l->cell_width);
+    const int64_t count = queries ? l->queries : l->keys, every = label_every(map, l, queries);
     double widest = 0;
-    for (int i = 0; i < cells; i += every) {
+    for (int64_t i = 0; i < count; i += every) {
         char label[LABEL_BYTES];
         axis_label(map, l, queries, i, label);
         widest = fmax(widest, text_width(cr, label));
@@ -238,14 +296,15 @@ static void fill(cairo_surface_t *surface, int x, int y, int width, int height, 
     }
 }
 
-static void fill_tiles(cairo_surface_t *surface, const layout *l, const double *cells, double most)
+static void fill_tiles(cairo_surface_t *surface, const layout *l, const double *cells,
+                       const scale *scale)
 {
     for (int64_t h = 0; h < l->heads; h++) {
         const int x = tile_x(l, h), y = tile_y(l, h);
         for (int down = 0; down < l->cells_down; down++) {
             for (int across = 0; across < l->cells_across; across++) {
                 fill(surface, x + across * l->cell_width, y + down * l->cell_height, l->cell_width,
-                     l->cell_height, colour(*cells++ / most));
+                     l->cell_height, colour(shade(scale, *cells++)));
             }
         }
     }
@@ -272,37 +331,42 @@ static void frame(cairo_t *cr, int x, int y, int width, int height)
     cairo_stroke(cr);
 }
 
-static void draw_legend(cairo_t *cr, const layout *l, double most)
+static void draw_legend(cairo_t *cr, const layout *l, const scale *scale)
 {
     const int x = legend_x(l);
     frame(cr, x, l->top, BAR_WIDTH, BAR_HEIGHT);
     put_text(cr, x, l->top - 7, "weight");
     for (int i = 0; i <= 2; i++) {
         char text[32];
-        snprintf(text, sizeof text, "%.3g", most * (2 - i) / 2);
+        const double part = (2 - i) / 2.0;
+        snprintf(text, sizeof text, i || !scale->binned ? "%.3g" : "%.3g, more",
+                 scale->most * (scale->binned ? part * part : part));
         put_text(cr, x + BAR_WIDTH + 5, l->top + BAR_HEIGHT * i / 2.0 + FONT / 3.0, text);
     }
 }
 
+/* Of a cell, in pixels from the first. */
+static double middle(int64_t cell, int size) { return ((double)cell + 0.5) * size; }
+
 static void draw_query_labels(cairo_t *cr, const heatmap *map, const layout *l, int64_t head)
 {
-    const int every = label_every(l->cell_height);
-    for (int i = 0; i < l->cells_down; i += every) {
+    const int64_t every = label_every(map, l, true);
+    for (int64_t i = 0; i < l->queries; i += every) {
         char label[LABEL_BYTES];
         axis_label(map, l, true, i, label);
         put_text(cr, tile_x(l, head) - 5 - text_width(cr, label),
-                 tile_y(l, head) + (i + 0.5) * l->cell_height + FONT / 3.0, label);
+                 tile_y(l, head) + middle(i / l->query_bin, l->cell_height) + FONT / 3.0, label);
     }
 }
 
 static void draw_key_labels(cairo_t *cr, const heatmap *map, const layout *l, int64_t head)
 {
-    const int every = label_every(l->cell_width);
-    for (int i = 0; i < l->cells_across; i += every) {
+    const int64_t every = label_every(map, l, false);
+    for (int64_t i = 0; i < l->keys; i += every) {
         char label[LABEL_BYTES];
         axis_label(map, l, false, i, label);
         cairo_save(cr); /* turned to read upwards, ending at the axis */
-        cairo_translate(cr, tile_x(l, head) + (i + 0.5) * l->cell_width + FONT / 3.0,
+        cairo_translate(cr, tile_x(l, head) + middle(i / l->key_bin, l->cell_width) + FONT / 3.0,
                         tile_y(l, head) + l->tile_height + 5 + text_width(cr, label));
         cairo_rotate(cr, -1.5707963267948966);
         put_text(cr, 0, 0, label);
@@ -310,7 +374,7 @@ static void draw_key_labels(cairo_t *cr, const heatmap *map, const layout *l, in
     }
 }
 
-static void draw_text(cairo_t *cr, const heatmap *map, const layout *l, double most)
+static void draw_text(cairo_t *cr, const heatmap *map, const layout *l, const scale *scale)
 {
     char title[TITLE_LINES][128];
     write_title(map, l, title);
@@ -338,7 +402,7 @@ static void draw_text(cairo_t *cr, const heatmap *map, const layout *l, double m
             draw_key_labels(cr, map, l, h);
         }
     }
-    draw_legend(cr, l, most);
+    draw_legend(cr, l, scale);
 }
 
 /* ---- All of it
@@ -364,9 +428,9 @@ static void measure(const heatmap *map, layout *l)
 bool heatmap_write(FILE *file, const heatmap *map, reason *why)
 {
     layout l;
-    double most;
+    scale scale;
     measure(map, &l);
-    double *cells = make_cells(map, &l, &most);
+    double *cells = make_cells(map, &l, &scale);
     if (!cells) {
         return refuse(why, "out of memory");
     }
@@ -377,10 +441,10 @@ bool heatmap_write(FILE *file, const heatmap *map, reason *why)
     cairo_surface_flush(surface);
     cairo_status_t status = cairo_surface_status(surface);
     if (status == CAIRO_STATUS_SUCCESS) {
-        fill_tiles(surface, &l, cells, most);
+        fill_tiles(surface, &l, cells, &scale);
         fill_legend(surface, &l);
         cairo_surface_mark_dirty(surface);
-        draw_text(cr, map, &l, most);
+        draw_text(cr, map, &l, &scale);
         status = cairo_status(cr);
     }
     if (status == CAIRO_STATUS_SUCCESS) {
