@@ -19,7 +19,7 @@ from pathlib import Path
 # ---- Files ------------------------------------------------------------------
 # Written by hand, so that they can be wrong in any way (and nothing but Python is needed).
 
-SIZES = {"f4": 4, "i4": 4, "b1": 1}
+SIZES = {"f4": 4, "i4": 4, "i8": 8, "b1": 1}
 
 
 def npy_header(text, version=1):
@@ -86,6 +86,15 @@ FILES = {
     "length_negative.npy": npy((1,), "i4", data=ints(-1)),
     "length_two.npy": npy((2,), "i4", data=ints(1, 1)),
     "length_float.npy": npy((1,), data=struct.pack("<f", float("nan"))),
+    "spans.npy": npy((3,), "i4", data=ints(0, 1, 3)),
+    "spans_long.npy": npy((3,), "i8", data=struct.pack("<3q", 0, 1, 1 << 40)),
+    "spans_short.npy": npy((3,), "i4", data=ints(0, 1, 2)),
+    "spans_late.npy": npy((3,), "i4", data=ints(1, 2, 3)),
+    "spans_before.npy": npy((3,), "i4", data=ints(-1, 2, 3)),
+    "spans_falling.npy": npy((4,), "i4", data=ints(0, 2, 1, 3)),
+    "spans_one.npy": npy((1,), "i4", data=ints(0)),
+    "spans_pairs.npy": npy((2, 2), "i4", data=ints(0, 2, 1, 3)),
+    "spans_float.npy": npy((2,), data=struct.pack("<2f", 0, 3)),
     "mask.npy": npy((3, 3), "b1"),
     "mask_wrong.npy": npy((3, 2), "b1"),
     "mask_rank5.npy": npy((1, 1, 1, 3, 3), "b1"),
@@ -180,10 +189,24 @@ CASES = [
     ("--x x.npy --wq w_wrong.npy --wk w.npy --wv w.npy --heads 2", "wq"),
     ("--x x.npy --wq w.npy --wk w.npy --wv w.npy --heads 3", "heads"),
     ("--x x.npy --q q.npy --wq w.npy --wk w.npy --wv w.npy --heads 2", "--q"),
+    # Spans: a list of pairs, which may overlap, gaps at the ends, falling, no integers
+    (f"{QKV} --spans spans.npy", "--mass"),
+    (f"{QKV} --mass m.out.npy", "--spans"),
+    (f"{QKV} --mass m.out.npy --spans nowhere.npy", "nowhere.npy"),
+    (f"{QKV} --mass m.out.npy --spans spans_pairs.npy", "[2, 2]"),
+    (f"{QKV} --mass m.out.npy --spans spans_one.npy", "two cut points"),
+    (f"{QKV} --mass m.out.npy --spans spans_float.npy", "i4 or i8"),
+    (f"{QKV} --mass m.out.npy --spans spans_falling.npy", "overlap"),
+    (f"{QKV} --mass m.out.npy --spans spans_late.npy", "first cut point is 1"),
+    (f"{QKV} --mass m.out.npy --spans spans_before.npy", "first cut point is -1"),
+    (f"{QKV} --mass m.out.npy --spans spans_short.npy", "last cut point is 2"),
+    (f"{QKV} --mass m.out.npy --spans spans_long.npy", "last cut point is 1099511627776"),
+    (f"{QKV} --heatmap-mean", "--heatmap"),
     # Outputs
     (f"{QKV} --out no/such/folder/out.npy", "no/such/folder"),
     (f"{QKV} --out .", ""),
     (f"{QKV} --lse no/such/folder/lse.npy", "no/such/folder"),
+    (f"{QKV} --spans spans.npy --mass no/such/folder/m.npy", "no/such/folder"),
     (f"{QKV} --heatmap no/such/folder/a.png", "no/such/folder"),
     (f"{QKV} --heatmap map.png --tokens nowhere.txt", "nowhere.txt"),
 ]  # fmt: skip

@@ -15,6 +15,7 @@
 enum { FLOATS = BATCH * N_Q * HEADS * (VALUE_DIM + N_K) };
 
 static clattn_attention_args attention_args;
+static clattn_attribution_args attribution_args;
 static clattn_project_args project_args;
 static clattn_mha_args mha_args;
 static clattn_classic_args classic_args;
@@ -224,6 +225,27 @@ static void additive_attention(struct attempt *attempt)
     clattn_context_destroy(context);
 }
 
+/* Of heads that are joined, so that scratch is taken. */
+static void attribution_of_rows(struct attempt *attempt)
+{
+    const clattn_attribution_desc desc = {
+        .attention = plain_desc(), .heads = CLATTN_HEADS_MEAN, .kernel = "row"};
+    clattn_context *context = open_context(attempt, true, NULL);
+    if (context) {
+        clattn_op *op = no_op;
+        cl_event event = NULL;
+        const clattn_status status = clattn_attribution_create(context, &desc, &op);
+        keep(attempt, status, op != no_op);
+        if (status == CLATTN_OK) {
+            const clattn_status ran =
+                clattn_attribution_run(op, fixture.queue, &attribution_args, &event);
+            finish_run(attempt, ran, event);
+            clattn_op_destroy(op);
+        }
+    }
+    clattn_context_destroy(context);
+}
+
 /* weight: the descriptor's, kept by the op; else the call's. */
 static void use_projection(struct attempt *attempt, const char *kernel, bool constant)
 {
@@ -315,6 +337,16 @@ static void open_attention(void)
     outputs[0] = attention_args.out;
     outputs[1] = attention_args.weights;
     output_count = 2;
+}
+
+static void open_attribution(void)
+{
+    fixture_open();
+    attribution_args = (clattn_attribution_args){
+        .attention = plain_args(), .mass = tensor_zeros(CLATTN_F32, BATCH, N_Q, 1, N_K)};
+    attribution_args.attention.lse = tensor_random(9, BATCH, N_Q, HEADS, 1);
+    outputs[0] = attribution_args.mass;
+    output_count = 1;
 }
 
 static void open_layer(void)
@@ -545,6 +577,12 @@ END_TEST
 START_TEST(additive_attention_works_or_names_what_failed) { fail_every_call(additive_attention); }
 END_TEST
 
+START_TEST(attribution_works_or_names_what_failed)
+{
+    fail_every_time(attribution_of_rows, (enum fault)_i);
+}
+END_TEST
+
 START_TEST(a_projection_by_clblast_works_or_names_what_failed)
 {
     fail_every_call(projection_by_clblast);
@@ -593,6 +631,8 @@ int main(void)
     tcase_add_test(attention, attention_into_an_empty_cache_works_or_names_what_failed);
     tcase_add_test(attention, parameters_are_kept_or_what_failed_is_named);
     tcase_add_test(attention, another_kernel_steps_in_for_one_that_does_not_build);
+    TCase *attribution = suite_group(suite, "attribution", open_attribution, close_all);
+    tcase_add_loop_test(attribution, attribution_works_or_names_what_failed, 0, FAULTS);
     TCase *projection = suite_group(suite, "projection", open_projection, close_all);
     tcase_add_test(projection, a_projection_by_clblast_works_or_names_what_failed);
     tcase_add_test(projection, a_projection_that_keeps_the_weight_works_or_names_what_failed);
