@@ -59,7 +59,8 @@ static inline int lane_id(void)
     const uint low = __builtin_amdgcn_mbcnt_lo(~0u, 0u);
     return (int)(SUBGROUP == 64 ? __builtin_amdgcn_mbcnt_hi(~0u, low) : low);
 }
-static inline int team_id(void) { return (int)get_local_id(0) / SUBGROUP; }
+/* The compiler does not see by itself that all lanes agree. */
+static inline int team_id(void) { return __builtin_amdgcn_readfirstlane((int)get_local_id(0) / SUBGROUP); }
 static inline uint lane_at_bits(const uint v, const int lane)
 {
     return (uint)__builtin_amdgcn_ds_bpermute(lane << 2, (int)v);

@@ -4,10 +4,14 @@
  * r is query r / PACK of head r % PACK, so that heads which share keys share their tiles.  Each
  * sub-group (team) has BLOCKS x QUERIES of the rows and keeps their queries and results in registers:
  *   S = K Q^T                  K through local memory, TILE_K keys at a time
- *   P = 2^(S - rowmax)         in registers; rounded to TYPE it is an operand of
+ *   P = 2^(S - reference)      in registers; rounded to TYPE it is an operand of
  *   O = factor * O + P V       V through local memory
  * With STAGES tiles in local memory, whole tiles are fetched STAGES - 1 ahead.  With one, values are
  * fetched while S is computed and the next keys while O is, through registers.
+ *
+ * Weights are relative to a row's reference, a maximum of its scores that lags behind: a tile's scores
+ * may exceed it as long as the weights fit their type, so that most tiles need no maximum and no
+ * factor (Dao's lazy rescaling, FlashAttention 4).
  *
  * Scores are in units of log2.  A result of f32 takes weights as a sum of two rounded parts.
  * A weight of 0 times a value that is not finite is NaN: where keys may be hidden, rows whose result
@@ -42,6 +46,7 @@
 #define STAGE (KEY_TILE + VALUE_TILE)
 #define LOCAL_HALVES (STAGES * STAGE > QUERY_TILE ? STAGES * STAGE : QUERY_TILE)
 #define HIDES (CAUSAL || WINDOW || WITH_MASK || WITH_BIAS)
+#define MOST_WEIGHT 0x1p14f /* of a lane's weights together; f16 ends at 2^16 */
 #define LN2 0.69314718055994530942f
 
 /* ---- Tiles: 8 columns at a time, zeros where there is nothing -------------------------------- */
@@ -49,8 +54,13 @@
 #define KEY_CHUNKS (HEAD_STEPS * 2)
 #define VALUE_CHUNKS (VALUE_STEPS * 2)
 #define SHARE(n) (((n) + ITEMS - 1) / ITEMS) /* of a work-item */
+#define ALL_SHARE(chunks) (TILE_K * (chunks) % ITEMS == 0) /* all work-items alike */
 #define KEY_SHARE SHARE(TILE_K * KEY_CHUNKS)
 #define VALUE_SHARE (SHARE(TILE_K * VALUE_CHUNKS / (1 + VALUES_PAIRED)) * (1 + VALUES_PAIRED))
+
+#ifndef VALUES_ABREAST
+#define VALUES_ABREAST VALUE_CHUNKS
+#endif
 
 /* Whether rows are read 16 bytes at a time. */
 static inline bool rows_aligned(const long4 at, const int columns)
@@ -74,68 +84,148 @@ static inline uint4 load_chunk(__global const void *values, const long row, cons
     return (uint4)(part[0], part[1], part[2], part[3]);
 }
 
+/* Rows of the tiles begin at multiples of 16 bytes, or of 8. */
+INLINE void put_chunk(__local ushort *to, const uint4 chunk)
+{
+    if (KEY_AT(1, 0) % 8 == 0) {
+        *(__local uint4 *)to = chunk;
+    } else {
+        ((__local uint2 *)to)[0] = chunk.lo;
+        ((__local uint2 *)to)[1] = chunk.hi;
+    }
+}
+
 /* Rows on their way from global to local memory: in registers, where ASYNC_COPY is 0. */
 struct fetch {
     uint4 keys[ASYNC_COPY ? 1 : KEY_SHARE];
     uint4 values[ASYNC_COPY ? 1 : VALUE_SHARE];
 };
 
-/* One chunk: straight to its place if that can be, else into a register. */
-INLINE void fetch_chunk(uint4 *kept, __local ushort *to, const struct rows_of *rows, const struct keys_of *keys,
-                        const int j, const int end, const int g, const int column, const int columns,
-                        const bool aligned)
+/* Row and column of a work-item's n-th chunk, as a sum: what is its own, and what all have in common. */
+struct spot {
+    int2 own, common;
+};
+
+/* The chunks of a tile: so many abreast, under them those of the next row, then the next columns. */
+INLINE int2 chunk_at(const uint chunk, const uint abreast, const uint rows)
 {
-    const bool there = j < end;
-    const long row = key_place(keys, rows->at, there ? j : 0, g);
+    return (int2)(chunk / abreast % rows, (chunk % abreast + chunk / (abreast * rows) * abreast) * 8);
+}
+
+INLINE struct spot spot_of(const int n, const int abreast, const int rows)
+{
+    const int lap = abreast * rows;
+    const bool regular = ITEMS % abreast == 0 && (lap % ITEMS == 0 || ITEMS % lap == 0);
+    const uint item = get_local_id(0), all = n * ITEMS;
+    const struct spot spot = {chunk_at(regular ? item : all + item, abreast, rows),
+                              chunk_at(regular ? all : 0, abreast, rows)};
+    return spot;
+}
+
+INLINE struct spot key_spot(const int n) { return spot_of(n, KEY_CHUNKS, TILE_K); }
+
+/* With pairs, two rows follow each other. */
+INLINE struct spot value_spot(const int n)
+{
+    struct spot spot = spot_of(n / (1 + VALUES_PAIRED), VALUES_ABREAST, TILE_K / (1 + VALUES_PAIRED));
+    if (VALUES_PAIRED) {
+        spot.own.x *= 2;
+        spot.common.x = spot.common.x * 2 + n % 2;
+    }
+    return spot;
+}
+
+/* Where rows of a tile are read from. */
+struct source {
+    const struct rows_of *rows;
+    const struct keys_of *keys;
+    int j0, end, g; /* end of the keys that are there */
+    int columns;
+    bool aligned;
+};
+
+/* Whether a tile's rows are all there and regular: then only spot.own differs between work-items, and
+ * bytes to it are counted in 32 bits. */
+INLINE bool plain_tile(const struct source *from)
+{
+    return !SCATTERED && from->aligned && from->j0 + TILE_K <= from->end && (ulong)from->rows->at.z < (1 << 22);
+}
+
+/* One chunk: straight to its place if that can be, else into a register. */
+INLINE void fetch_chunk(uint4 *kept, __local ushort *to, const struct source *from, const struct spot spot,
+                        const bool plain)
+{
+    const struct rows_of *rows = from->rows;
+    if (plain) {
+        const long z = rows->at.z;
+        __global const uchar *all =
+            (__global const uchar *)((__global const ushort *)rows->values + key_place(from->keys, rows->at, from->j0, from->g) +
+                                     spot.common.x * z + spot.common.y);
+        all += 2 * ((uint)spot.own.x * (uint)z + (uint)spot.own.y);
 #if ASYNC_COPY
-    if (aligned) {
-        copy_async(to, (__global const ushort *)rows->values + row + column, there);
+        copy_async(to, (__global const ushort *)all, true);
+#else
+        *kept = *(__global const uint4 *)all;
+#endif
+        return;
+    }
+    const int j = from->j0 + spot.own.x + spot.common.x, c = spot.own.y + spot.common.y;
+    const bool there = j < from->end;
+    const long row = key_place(from->keys, rows->at, there ? j : 0, from->g);
+#if ASYNC_COPY
+    if (from->aligned) {
+        copy_async(to, (__global const ushort *)rows->values + row + c, there);
     } else {
-        *(__local uint4 *)to = there ? load_chunk(rows->values, row, column, columns, false) : (uint4)(0);
+        put_chunk(to, there ? load_chunk(rows->values, row, c, from->columns, false) : (uint4)(0));
     }
 #else
-    *kept = there ? load_chunk(rows->values, row, column, columns, aligned) : (uint4)(0);
+    *kept = there ? load_chunk(rows->values, row, c, from->columns, from->aligned) : (uint4)(0);
 #endif
 }
 
-/* The row and column of a work-item's n-th chunk of a tile with so many to a row. */
-INLINE int2 chunk_at(const int n, const int chunks)
+INLINE void fetch_some_keys(struct fetch *fetch, __local ushort *tile, const struct source *from, const bool plain)
 {
-    const uint item = get_local_id(0), chunk = n * ITEMS + item;
-    return ITEMS % chunks == 0 ? (int2)(item / chunks + n * (ITEMS / chunks), item % chunks * 8)
-                               : (int2)(chunk / chunks, chunk % chunks * 8);
+    UNROLL
+    for (int n = 0; n < KEY_SHARE; n++) {
+        const struct spot spot = key_spot(n);
+        const int2 at = spot.own + spot.common;
+        if (ALL_SHARE(KEY_CHUNKS) || at.y < KEY_CHUNKS * 8) {
+            fetch_chunk(&fetch->keys[ASYNC_COPY ? 0 : n], tile + KEY_AT(at.x, at.y), from, spot, plain);
+        }
+    }
 }
 
-/* The same of values: with pairs, two rows follow each other. */
-INLINE int2 value_chunk(const int n)
+INLINE void fetch_some_values(struct fetch *fetch, __local ushort *tile, const struct source *from, const bool plain)
 {
-    const int2 at = chunk_at(n / (1 + VALUES_PAIRED), VALUE_CHUNKS);
-    return VALUES_PAIRED ? (int2)(at.x * 2 + n % 2, at.y) : at;
+    UNROLL
+    for (int n = 0; n < VALUE_SHARE; n++) {
+        const struct spot spot = value_spot(n);
+        const int2 at = spot.own + spot.common;
+        if (ALL_SHARE(VALUE_CHUNKS / (1 + VALUES_PAIRED)) || at.y < VALUE_CHUNKS * 8) {
+            fetch_chunk(&fetch->values[ASYNC_COPY ? 0 : n], tile + VALUE_AT(at.x, at.y), from, spot, plain);
+        }
+    }
 }
 
 INLINE void fetch_keys(struct fetch *fetch, __local ushort *tile, const struct rows_of *rows,
                        const struct keys_of *keys, const int j0, const int end, const int g, const bool aligned)
 {
-    UNROLL
-    for (int n = 0; n < KEY_SHARE; n++) {
-        const int2 at = chunk_at(n, KEY_CHUNKS);
-        if (at.x < TILE_K) {
-            fetch_chunk(&fetch->keys[ASYNC_COPY ? 0 : n], tile + KEY_AT(at.x, at.y), rows, keys, j0 + at.x, end, g, at.y,
-                        HEAD_DIM, aligned);
-        }
+    const struct source from = {rows, keys, j0, end, g, HEAD_DIM, aligned};
+    if (plain_tile(&from)) {
+        fetch_some_keys(fetch, tile, &from, true);
+    } else {
+        fetch_some_keys(fetch, tile, &from, false);
     }
 }
 
 INLINE void fetch_values(struct fetch *fetch, __local ushort *tile, const struct rows_of *rows,
                          const struct keys_of *keys, const int j0, const int end, const int g, const bool aligned)
 {
-    UNROLL
-    for (int n = 0; n < VALUE_SHARE; n++) {
-        const int2 at = value_chunk(n);
-        if (at.x < TILE_K) {
-            fetch_chunk(&fetch->values[ASYNC_COPY ? 0 : n], tile + VALUE_AT(at.x, at.y), rows, keys, j0 + at.x, end, g,
-                        at.y, VALUE_DIM, aligned);
-        }
+    const struct source from = {rows, keys, j0, end, g, VALUE_DIM, aligned};
+    if (plain_tile(&from)) {
+        fetch_some_values(fetch, tile, &from, true);
+    } else {
+        fetch_some_values(fetch, tile, &from, false);
     }
 }
 
@@ -145,9 +235,10 @@ INLINE void place_keys(const struct fetch *fetch, __local ushort *tile)
 #if !ASYNC_COPY
     UNROLL
     for (int n = 0; n < KEY_SHARE; n++) {
-        const int2 at = chunk_at(n, KEY_CHUNKS);
-        if (at.x < TILE_K) {
-            *(__local uint4 *)(tile + KEY_AT(at.x, at.y)) = fetch->keys[n];
+        const struct spot spot = key_spot(n);
+        const int2 at = spot.own + spot.common;
+        if (ALL_SHARE(KEY_CHUNKS) || at.y < KEY_CHUNKS * 8) {
+            put_chunk(tile + KEY_AT(at.x, at.y), fetch->keys[n]);
         }
     }
 #endif
@@ -155,25 +246,24 @@ INLINE void place_keys(const struct fetch *fetch, __local ushort *tile)
 
 INLINE void place_values(const struct fetch *fetch, __local ushort *tile)
 {
-#if ASYNC_COPY
-#elif VALUES_PAIRED
+#if !ASYNC_COPY
     UNROLL
-    for (int n = 0; n < VALUE_SHARE; n += 2) {
-        const int2 at = value_chunk(n);
-        if (at.x < TILE_K) {
-            const ushort8 even = as_ushort8(fetch->values[n]), odd = as_ushort8(fetch->values[n + 1]);
-            UNROLL
-            for (int c = 0; c < 8; c++) {
-                *(__local uint *)(tile + VALUE_AT(at.x, at.y + c)) = even[c] | (uint)odd[c] << 16;
-            }
+    for (int n = 0; n < VALUE_SHARE; n += 1 + VALUES_PAIRED) {
+        const struct spot spot = value_spot(n);
+        const int2 at = spot.own + spot.common;
+        if (!ALL_SHARE(VALUE_CHUNKS / (1 + VALUES_PAIRED)) && at.y >= VALUE_CHUNKS * 8) {
+            continue;
         }
-    }
-#else
-    UNROLL
-    for (int n = 0; n < VALUE_SHARE; n++) {
-        const int2 at = value_chunk(n);
-        if (at.x < TILE_K) {
-            *(__local uint4 *)(tile + VALUE_AT(at.x, at.y)) = fetch->values[n];
+        if (!VALUES_PAIRED) {
+            put_chunk(tile + VALUE_AT(at.x, at.y), fetch->values[n]);
+            continue;
+        }
+        const uint4 even = fetch->values[n], odd = fetch->values[n + VALUES_PAIRED];
+        UNROLL
+        for (int c = 0; c < 8; c += 2) {
+            const uint low = even[c / 2], high = odd[c / 2];
+            *(__local uint *)(tile + VALUE_AT(at.x, at.y + c)) = (low & 0xffff) | high << 16;
+            *(__local uint *)(tile + VALUE_AT(at.x, at.y + c + 1)) = low >> 16 | (high & 0xffff0000);
         }
     }
 #endif
@@ -217,10 +307,51 @@ static inline float any_score(const struct score_arguments *a, const struct head
     return sees(a, head, i, j) ? in_log2(finish_score(a, head, i, j, score)) : -INFINITY;
 }
 
-/* 2^(score - max), also where both are -inf. */
-static inline float weight_of(const float score, const float max)
+/* 2^(score - reference), also where both are -inf. */
+static inline float weight_of(const float score, const float reference)
 {
-    return native_exp2(score - (max == -INFINITY ? 0.0f : max));
+    return fast_exp2(score - (reference == -INFINITY ? 0.0f : reference));
+}
+
+/* Weights of a tile's scores, 2^(score * unit + shift), rounded; with their rounding errors as rests
+ * if those are asked for, and their sums over this lane's keys. */
+INLINE void weigh(const struct engine *engine, block score[BLOCKS][KEY_BLOCKS], const float unit,
+                  float shift[BLOCKS][ROWS], float sums[BLOCKS][ROWS], row_part weights[BLOCKS][KEY_BLOCKS],
+                  row_part rests[BLOCKS][KEY_BLOCKS])
+{
+    UNROLL
+    for (int n = 0; n < BLOCKS; n++) {
+        block shifts, sum = (block)(0.0f);
+        UNROLL
+        for (int e = 0; e < SCORES; e++) {
+            shifts[e] = shift[n][slot_of(e)];
+        }
+        UNROLL
+        for (int t = 0; t < KEY_BLOCKS; t++) {
+            block weight = score[n][t] * unit + shifts, rest;
+            UNROLL
+            for (int e = 0; e < SCORES; e++) {
+                weight[e] = fast_exp2(weight[e]);
+            }
+            sum += weight;
+            weights[n][t] = weights_part(engine, weight);
+            if (OUT_TYPE == F32) {
+                UNROLL
+                for (int e = 0; e < SCORES; e++) {
+                    rest[e] = weight[e] - part_value(part_bits(weight[e]));
+                }
+                rests[n][t] = weights_part(engine, rest);
+            }
+        }
+        UNROLL
+        for (int s = 0; s < ROWS; s++) {
+            sums[n][s] = 0.0f;
+            UNROLL
+            for (int e = 0; e < SCORES; e++) {
+                sums[n][s] += slot_of(e) == s ? sum[e] : 0.0f;
+            }
+        }
+    }
 }
 
 /* 16 columns of a row's result once more, without the values of keys that it does not see. */
@@ -273,7 +404,7 @@ static inline block careful_result(const struct engine *engine, const int slot, 
         end_copies();                                                                                            \
     } while (0)
 
-__kernel SUBGROUPS __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+__kernel SUBGROUPS OCCUPANCY __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
 {
     __local ushort tile[LOCAL_HALVES] __attribute__((aligned(16)));
@@ -314,7 +445,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
     }
 
     block sum[BLOCKS][VALUE_STEPS];
-    float max[BLOCKS][ROWS], total[BLOCKS][ROWS]; /* total: of this lane's keys alone */
+    float reference[BLOCKS][ROWS], total[BLOCKS][ROWS]; /* total: of this lane's keys alone */
     UNROLL
     for (int n = 0; n < BLOCKS; n++) {
         UNROLL
@@ -324,8 +455,8 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
         UNROLL
         for (int s = 0; s < ROWS; s++) {
             const struct row row = row_at(team0 + n * QUERIES + row_of(lane, s), h0);
-            max[n][s] = sinks ? in_log2(sinks[place(sinks_at, 0, 0, row.h)]) : -INFINITY;
-            total[n][s] = max[n][s] == -INFINITY || !leads_row(lane) ? 0.0f : 1.0f;
+            reference[n][s] = sinks ? in_log2(sinks[place(sinks_at, 0, 0, row.h)]) : -INFINITY;
+            total[n][s] = reference[n][s] == -INFINITY || !leads_row(lane) ? 0.0f : 1.0f;
         }
     }
 
@@ -375,27 +506,15 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                 }
             }
 
-            UNROLL
-            for (int n = 0; n < BLOCKS; n++) {
-                UNROLL
-                for (int t = 0; t < KEY_BLOCKS; t++) {
-                    score[n][t] *= scale;
-                }
-            }
-            if (whole && !SOFTCAP && !WITH_ALIBI) {
-                UNROLL
-                for (int n = 0; n < BLOCKS; n++) {
-                    UNROLL
-                    for (int t = 0; t < KEY_BLOCKS; t++) {
-                        score[n][t] *= LOG2E;
-                    }
-                }
-            } else {
+            /* A plain score becomes one of log2 on the way to its weight. */
+            const bool plain = whole && !SOFTCAP && !WITH_ALIBI;
+            const float unit = plain ? scale * LOG2E : 1.0f;
+            if (!plain) {
                 UNROLL
                 for (int n = 0; n < BLOCKS; n++) {
                     UNROLL
                     for (int s = 0; s < ROWS; s++) {
-                        const struct row row = row_at(team0 + n * QUERIES + row_of(lane, s), h0);
+                        const struct row row = row_at(min(team0 + n * QUERIES + row_of(lane, s), rows - 1), h0);
                         const struct head mine = own_head(&a, &head, b, row.h, alibi, alibi_at);
                         UNROLL
                         for (int t = 0; t < KEY_BLOCKS; t++) {
@@ -403,8 +522,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                             for (int e = 0; e < SCORES; e++) {
                                 if (slot_of(e) == s) {
                                     const int j = j0 + t * 16 + inner_of(lane, e);
-                                    score[n][t][e] = row.i < head.n_q ? any_score(&a, &mine, row.i, j, score[n][t][e])
-                                                                      : -INFINITY;
+                                    score[n][t][e] = any_score(&a, &mine, row.i, j, scale * score[n][t][e]);
                                 }
                             }
                         }
@@ -412,44 +530,45 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                 }
             }
 
-            bool rose = false;
-            float factor[BLOCKS][ROWS];
+            float shift[BLOCKS][ROWS], part[BLOCKS][ROWS];
             UNROLL
             for (int n = 0; n < BLOCKS; n++) {
                 UNROLL
                 for (int s = 0; s < ROWS; s++) {
-                    float top = -INFINITY;
-                    UNROLL
-                    for (int t = 0; t < KEY_BLOCKS; t++) {
-                        UNROLL
-                        for (int e = 0; e < SCORES; e++) {
-                            if (slot_of(e) != s) {
-                                continue;
-                            }
-                            top = score[n][t][e] > top ? score[n][t][e] : top;
-                        }
-                    }
-                    top = row_max(top);
-                    top = top > max[n][s] ? top : max[n][s];
-                    factor[n][s] = weight_of(max[n][s], top);
-                    rose = rose || top != max[n][s];
-                    max[n][s] = top;
-                    total[n][s] *= factor[n][s];
-                    UNROLL
-                    for (int t = 0; t < KEY_BLOCKS; t++) {
-                        UNROLL
-                        for (int e = 0; e < SCORES; e++) {
-                            if (slot_of(e) == s) {
-                                score[n][t][e] = weight_of(score[n][t][e], top);
-                                total[n][s] += score[n][t][e];
-                            }
-                        }
-                    }
+                    shift[n][s] = -reference[n][s];
+                }
+            }
+            weigh(&engine, score, unit, shift, part, weights, rests);
+            bool rose = false;
+            UNROLL
+            for (int n = 0; n < BLOCKS; n++) {
+                UNROLL
+                for (int s = 0; s < ROWS; s++) {
+                    rose = rose || !(part[n][s] <= MOST_WEIGHT);
                 }
             }
             if (any_lane(rose)) {
+                float factor[BLOCKS][ROWS];
                 UNROLL
                 for (int n = 0; n < BLOCKS; n++) {
+                    UNROLL
+                    for (int s = 0; s < ROWS; s++) {
+                        float top = -INFINITY;
+                        UNROLL
+                        for (int t = 0; t < KEY_BLOCKS; t++) {
+                            UNROLL
+                            for (int e = 0; e < SCORES; e++) {
+                                const float x = slot_of(e) == s ? score[n][t][e] * unit : -INFINITY;
+                                top = x > top ? x : top;
+                            }
+                        }
+                        top = row_max(top);
+                        top = top > reference[n][s] ? top : reference[n][s];
+                        factor[n][s] = weight_of(reference[n][s], top);
+                        total[n][s] *= factor[n][s];
+                        reference[n][s] = top;
+                        shift[n][s] = top == -INFINITY ? 0.0f : -top;
+                    }
                     UNROLL
                     for (int s = 0; s < VALUE_STEPS; s++) {
                         UNROLL
@@ -458,20 +577,13 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                         }
                     }
                 }
+                weigh(&engine, score, unit, shift, part, weights, rests);
             }
             UNROLL
             for (int n = 0; n < BLOCKS; n++) {
                 UNROLL
-                for (int t = 0; t < KEY_BLOCKS; t++) {
-                    weights[n][t] = weights_part(&engine, score[n][t]);
-                    if (OUT_TYPE == F32) {
-                        block rest;
-                        UNROLL
-                        for (int e = 0; e < SCORES; e++) {
-                            rest[e] = score[n][t][e] - part_value(part_bits(score[n][t][e]));
-                        }
-                        rests[n][t] = weights_part(&engine, rest);
-                    }
+                for (int s = 0; s < ROWS; s++) {
+                    total[n][s] += part[n][s];
                 }
             }
         }
@@ -529,7 +641,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                 }
                 if (HIDES && !finite) {
                     sum[n][c] = careful_result(&engine, s, sum[n][c], c * 16, &a, &mine, row.i, &all_keys, &all_values, g, q,
-                                               place(q_at, b, head.q0 + row.i, row.h), scale, max[n][s]);
+                                               place(q_at, b, head.q0 + row.i, row.h), scale, reference[n][s]);
                 }
                 UNROLL
                 for (int e = 0; e < SCORES; e++) {
@@ -541,7 +653,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
             }
             if (lse && leads_row(lane)) {
                 lse[place(lse_at, b, head.q0 + row.i, row.h)] =
-                    all == 0.0f ? -INFINITY : max[n][s] * LN2 + log(all);
+                    all == 0.0f ? -INFINITY : reference[n][s] * LN2 + log(all);
             }
         }
     }

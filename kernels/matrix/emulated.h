@@ -7,7 +7,6 @@
  *   row_query(lane, e), row_k(lane, e)        of half e of a row_part
  *   COLUMN_HALVES, ROW_HALVES                 that a lane holds */
 #define EXCHANGE (2 * 2 * 16 * 16)
-#define LANES_BY 1 /* a clattn_lanes: Intel's */
 
 static inline void team_barrier(void) { sub_group_barrier(CLK_LOCAL_MEM_FENCE); }
 

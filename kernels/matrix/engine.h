@@ -7,8 +7,7 @@
  * leaving the sub-group.  Which operand an instruction calls A is each header's own business.
  * The layouts are those that the makers publish; all lanes of a sub-group reach every call.
  *
- * Each engine's header gives
- *   SUBGROUP, LANES_BY    see lanes.h
+ * Each engine has SUBGROUP and LANES_BY (lanes.h), and its header gives
  *   QUERIES, SCORES       of a block: queries, and floats that a lane holds
  *   ROWS                  queries that a lane has results of: slots 0 .. ROWS - 1
  *   LOWEST_SHARED, SHARED the lanes that share a row differ in bits LOWEST_SHARED .. SHARED / 2
@@ -16,7 +15,8 @@
  *   slot_of(e)            of result e of a lane
  *   row_of(lane, slot)    its query, inner_of(lane, e) its key or column
  *   KEY_AT, VALUE_AT      where key and column lie in the tiles in local memory, in halves; with
- *                         VALUES_PAIRED a column's values of keys 2n and 2n + 1 are neighbours there
+ *                         VALUES_PAIRED a column's values of keys 2n and 2n + 1 are neighbours there,
+ *                         and VALUES_ABREAST chunks of 8 columns are written side by side
  *   KEY_TILE, VALUE_TILE  halves of a tile
  *   load_row_part, load_key_part, load_value_part, weights_part, multiply
  *   ASYNC_COPY            1: global memory is copied to local by copy_async, end_copies, wait_copies
@@ -32,11 +32,42 @@
 #define INTEL_DPAS_8 5
 #define INTEL_DPAS_16 6
 
+#if ENGINE == NV_MMA
+#define SUBGROUP 32
+#define MAKER 2 /* a clattn_lanes */
+#elif ENGINE == AMD_WMMA || ENGINE == AMD_WMMA_GFX12
+#define SUBGROUP 32
+#define MAKER 3
+#elif ENGINE == AMD_MFMA
+#define SUBGROUP 64
+#define MAKER 3
+#elif ENGINE == INTEL_DPAS_8
+#define SUBGROUP 8
+#define MAKER 1
+#else
+#define SUBGROUP 16
+#define MAKER 1
+#endif
+#if EMULATED
+#define LANES_BY 1
+#else
+#define LANES_BY MAKER
+#endif
+#include "lanes.h"
+
 /* What emulation needs; nothing of it is left where instructions are real. */
 struct engine {
     int lane;
     __local float *exchange; /* EXCHANGE floats of this sub-group */
 };
+
+/* The hardware's exp2, which takes a number too small for it as 0. */
+#if LANES_BY == LANES_BY_AMD
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+static inline float fast_exp2(const float x) { return __builtin_amdgcn_exp2f(x); }
+#else
+static inline float fast_exp2(const float x) { return native_exp2(x); }
+#endif
 
 /* Half or bf16 bits of a float. */
 static inline ushort part_bits(const float value)
@@ -61,10 +92,20 @@ static inline float part_value(const ushort bits)
 #define EXCHANGE 1
 #endif
 
+#if MAKER == LANES_BY_AMD
+#include "matrix/amd.h"
+#endif
 #if ENGINE == NV_MMA
 #include "matrix/nv_mma.h"
+#elif ENGINE == AMD_WMMA || ENGINE == AMD_WMMA_GFX12
+#include "matrix/amd_wmma.h"
+#elif ENGINE == AMD_MFMA
+#include "matrix/amd_mfma.h"
 #endif
 
+#ifndef OCCUPANCY
+#define OCCUPANCY
+#endif
 #if !ASYNC_COPY
 static inline void end_copies(void) {}
 static inline void wait_copies(void) {}

@@ -3,18 +3,12 @@
  * A is the row_part (16 queries), B two halves of a column_part (8 keys each), so that a block is
  * two C tiles side by side.  C of the first product is, packed, A of the second.
  * Layouts: PTX ISA, "Matrix Fragments for mma.m16n8k16" and "ldmatrix". */
-#define SUBGROUP 32
 #define QUERIES 16
 #define SCORES 8
 #define ROWS 2
 #define LOWEST_SHARED 1
 #define SHARED 4
 #define ASYNC_COPY 1
-
-#if !EMULATED
-#define LANES_BY 2
-#endif
-#include "lanes.h"
 
 typedef float8 block;
 typedef uint4 row_part;
