@@ -158,10 +158,10 @@ INLINE void fetch_chunk(uint4 *kept, __local ushort *to, const struct source *fr
     const struct rows_of *rows = from->rows;
     if (plain) {
         const long z = rows->at.z;
-        __global const uchar *all =
-            (__global const uchar *)((__global const ushort *)rows->values + key_place(from->keys, rows->at, from->j0, from->g) +
-                                     spot.common.x * z + spot.common.y);
-        all += 2 * ((uint)spot.own.x * (uint)z + (uint)spot.own.y);
+        const long common = key_place(from->keys, rows->at, from->j0, from->g) + spot.common.x * z + spot.common.y;
+        const uint own = (uint)spot.own.x * (uint)z + (uint)spot.own.y;
+        /* As a number, since compilers that see pointers add what is a work-item's own first. */
+        __global const uchar *all = (__global const uchar *)((ulong)rows->values + 2 * (ulong)common) + 2 * own;
 #if ASYNC_COPY
         copy_async(to, (__global const ushort *)all, true);
 #else
@@ -261,9 +261,8 @@ INLINE void place_values(const struct fetch *fetch, __local ushort *tile)
         const uint4 even = fetch->values[n], odd = fetch->values[n + VALUES_PAIRED];
         UNROLL
         for (int c = 0; c < 8; c += 2) {
-            const uint low = even[c / 2], high = odd[c / 2];
-            *(__local uint *)(tile + VALUE_AT(at.x, at.y + c)) = (low & 0xffff) | high << 16;
-            *(__local uint *)(tile + VALUE_AT(at.x, at.y + c + 1)) = low >> 16 | (high & 0xffff0000);
+            *(__local uint *)(tile + VALUE_AT(at.x, at.y + c)) = lower_halves(even[c / 2], odd[c / 2]);
+            *(__local uint *)(tile + VALUE_AT(at.x, at.y + c + 1)) = upper_halves(even[c / 2], odd[c / 2]);
         }
     }
 #endif

@@ -29,7 +29,6 @@ static inline uint bf16_rounded(const float value)
 
 static inline uint pack(const float low, const float high)
 {
-    return TYPE == BF16 ? bf16_rounded(low) >> 16 | (bf16_rounded(high) & 0xffff0000)
-                        : as_uint((half2)((half)low, (half)high));
+    return TYPE == BF16 ? upper_halves(bf16_rounded(low), bf16_rounded(high)) : as_uint((half2)((half)low, (half)high));
 }
 #endif

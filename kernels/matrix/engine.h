@@ -61,12 +61,16 @@ struct engine {
     __local float *exchange; /* EXCHANGE floats of this sub-group */
 };
 
-/* The hardware's exp2, which takes a number too small for it as 0. */
+/* The hardware's exp2, which takes a number too small for it as 0; and halves of two numbers as one. */
 #if LANES_BY == LANES_BY_AMD
 #pragma OPENCL EXTENSION cl_khr_fp16 : enable
 static inline float fast_exp2(const float x) { return __builtin_amdgcn_exp2f(x); }
+static inline uint lower_halves(const uint a, const uint b) { return __builtin_amdgcn_perm(b, a, 0x05040100); }
+static inline uint upper_halves(const uint a, const uint b) { return __builtin_amdgcn_perm(b, a, 0x07060302); }
 #else
 static inline float fast_exp2(const float x) { return native_exp2(x); }
+static inline uint lower_halves(const uint a, const uint b) { return (a & 0xffff) | b << 16; }
+static inline uint upper_halves(const uint a, const uint b) { return a >> 16 | (b & 0xffff0000); }
 #endif
 
 /* Half or bf16 bits of a float. */

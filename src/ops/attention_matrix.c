@@ -6,7 +6,7 @@
 
 enum { ENGINE, PACK, TEAMS, BLOCKS, TILE_K, STAGES }; /* places in params */
 
-enum { MOST_COLUMNS = 256, COLUMN_STEP = 16 };
+enum { MOST_COLUMNS = 256, COLUMN_STEP = 16, QUERY_PADDING = 8 };
 
 /* Of an engine's blocks, as its header in kernels/matrix says, and of the tiles made of them: at
  * most so many blocks of queries to a sub-group, whose results stay in registers. */
@@ -15,11 +15,13 @@ static const struct shape {
     int teams, blocks, tile_k;
     int stages;  /* tiles of keys and values in local memory */
     int padding; /* halves more to a row there */
+    bool pairs;  /* values lie there by columns, a row of these having TILE_K halves */
+    int columns; /* of a head at most; more leave no registers.  0 = MOST_COLUMNS */
 } shapes[] = {
     [CLATTN_ENGINE_NV_MMA] = {32, 16, 4, 2, 32, 3, 8},
-    [CLATTN_ENGINE_AMD_WMMA] = {32, 16, 4, 1, 64, 1, 8},
-    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {32, 16, 4, 1, 64, 1, 8},
-    [CLATTN_ENGINE_AMD_MFMA] = {64, 16, 4, 2, 64, 1, 8},
+    [CLATTN_ENGINE_AMD_WMMA] = {32, 16, 8, 1, 32, 1, 8, true, 128},
+    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {32, 16, 8, 1, 32, 1, 8, true, 160},
+    [CLATTN_ENGINE_AMD_MFMA] = {64, 16, 4, 2, 32, 1, 4, true},
     [CLATTN_ENGINE_INTEL_DPAS_8] = {8, 8, 8, 1, 32, 1, 8},
     [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 16, 8, 1, 32, 1, 8},
 };
@@ -30,9 +32,11 @@ static size_t local_bytes(const struct shape *shape, const clattn_attention_desc
                           const int *params)
 {
     const int head = padded(d->head_dim, COLUMN_STEP) + shape->padding;
-    const int value = padded(d->value_dim, COLUMN_STEP) + shape->padding;
-    const int tiles = params[STAGES] * params[TILE_K] * (head + value);
-    const int queries = params[TEAMS] * shape->queries * head;
+    const int value = padded(d->value_dim, COLUMN_STEP);
+    const int values = shape->pairs ? value * (params[TILE_K] + shape->padding)
+                                    : params[TILE_K] * (value + shape->padding);
+    const int tiles = params[STAGES] * (params[TILE_K] * head + values);
+    const int queries = params[TEAMS] * shape->queries * (head - shape->padding + QUERY_PADDING);
     return sizeof(cl_half) * (size_t)(tiles > queries ? tiles : queries);
 }
 
@@ -56,15 +60,17 @@ static bool fits_tiles(const clattn_device_facts *facts, const clattn_attention_
     return true;
 }
 
-static bool fits_desc(const clattn_attention_desc *d, char reason[CLATTN__REASON_BYTES])
+static bool fits_desc(const clattn_attention_desc *d, const int *params,
+                      char reason[CLATTN__REASON_BYTES])
 {
+    const int columns = shapes[params[ENGINE]].columns, most = columns ? columns : MOST_COLUMNS;
     if ((d->type != CLATTN_F16 && d->type != CLATTN_BF16) || d->kv_type != d->type) {
         snprintf(reason, CLATTN__REASON_BYTES, "takes f16 or bf16 throughout, not %s with %s keys",
                  clattn_type_name(d->type), clattn_type_name(d->kv_type));
         return false;
     }
-    if (d->head_dim > MOST_COLUMNS || d->value_dim > MOST_COLUMNS) {
-        snprintf(reason, CLATTN__REASON_BYTES, "takes heads of at most %d columns", MOST_COLUMNS);
+    if (d->head_dim > most || d->value_dim > most) {
+        snprintf(reason, CLATTN__REASON_BYTES, "takes heads of at most %d columns", most);
         return false;
     }
     return true;
@@ -77,7 +83,7 @@ bool clattn__matrix_fits(const clattn_device_facts *facts, const void *desc, con
         snprintf(reason, CLATTN__REASON_BYTES, "%s", facts->engine_reason);
         return false;
     }
-    return fits_desc(desc, reason) && fits_tiles(facts, desc, params, reason);
+    return fits_desc(desc, params, reason) && fits_tiles(facts, desc, params, reason);
 }
 
 bool clattn__emulated_fits(const clattn_device_facts *facts, const void *desc, const int *params,
@@ -89,7 +95,7 @@ bool clattn__emulated_fits(const clattn_device_facts *facts, const void *desc, c
                  subgroup);
         return false;
     }
-    return fits_desc(desc, reason) && fits_tiles(facts, desc, params, reason);
+    return fits_desc(desc, params, reason) && fits_tiles(facts, desc, params, reason);
 }
 
 /* Wide heads leave registers for fewer scores, the widest for one block alone. */
