@@ -14,7 +14,7 @@
 #define SUBGROUPS __attribute__((intel_reqd_sub_group_size(SUBGROUP)))
 
 static inline int lane_id(void) { return (int)get_sub_group_local_id(); }
-static inline int team_id(void) { return (int)get_sub_group_id(); }
+static inline int team_id(void) { return (int)sub_group_broadcast(get_sub_group_id(), 0); }
 static inline uint lane_at_bits(const uint v, const int lane) { return intel_sub_group_shuffle(v, (uint)lane); }
 static inline uint lane_xor_bits(const uint v, const int mask) { return intel_sub_group_shuffle_xor(v, (uint)mask); }
 static inline bool any_lane(const bool that) { return sub_group_any(that); }

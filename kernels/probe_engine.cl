@@ -46,7 +46,7 @@ static inline void copy_rows(__local ushort *key_tile, __local ushort *value_til
 static inline void write_block(__global float *out, const int lane, const int column, const block part)
 {
     for (int e = 0; e < SCORES; e++) {
-        out[row_of(lane, slot_of(e)) * (TILE_K + COLUMNS) + column + inner_of(lane, e)] = part[e];
+        out[row_of(lane, slot_of(e)) * (TILE_K + COLUMNS) + column + inner_of(lane, e)] = SCORE(part, e);
     }
 }
 
@@ -70,9 +70,9 @@ void probe_engine(__global ushort *data)
         copy_rows(key_tile, value_tile, keys, keys + TILE_K * COLUMNS);
         barrier(CLK_LOCAL_MEM_FENCE);
 
-        block score[2], result[2] = {(block)(0.0f), (block)(0.0f)};
+        block score[2], result[2] = {no_scores(), no_scores()};
         for (int t = 0; t < 2; t++) {
-            score[t] = (block)(0.0f);
+            score[t] = no_scores();
             for (int s = 0; s < 2; s++) {
                 score[t] = multiply(&engine, load_key_part(&engine, key_tile, t * 16, s * 16),
                                     load_row_part(&engine, query_tile + s * 16, QUERY_PITCH), score[t]);
@@ -82,7 +82,7 @@ void probe_engine(__global ushort *data)
         for (int slot = 0; slot < ROWS; slot++) {
             float sum = 0.0f;
             for (int e = 0; e < SCORES; e++) {
-                sum += slot_of(e) == slot ? score[0][e] + score[1][e] : 0.0f;
+                sum += slot_of(e) == slot ? SCORE(score[0], e) + SCORE(score[1], e) : 0.0f;
             }
             sum = row_sum(sum);
             if (leads_row(lane)) {

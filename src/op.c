@@ -51,6 +51,10 @@ void clattn__options_of(struct clattn__options *options, const struct clattn__va
     for (int i = 0; i < CLATTN__MAX_PARAMS && variant->params[i].name; i++) {
         clattn__option(options, variant->params[i].name, params[i]);
     }
+    if (variant->flags) {
+        const size_t used = strlen(options->text);
+        snprintf(options->text + used, sizeof options->text - used, " %s", variant->flags(params));
+    }
 }
 
 clattn_status clattn__build_kernel_in(clattn_context *context, const char *file, const char *name,

@@ -36,6 +36,8 @@ struct clattn__variant {
     struct clattn__param params[CLATTN__MAX_PARAMS]; /* until a name is NULL */
     /* Replaces defaults by what suits the device; NULL = they suit every device. */
     void (*adapt)(const clattn_device_facts *facts, const void *desc, int *params);
+    /* Options of the compiler beside macros; NULL = none. */
+    const char *(*flags)(const int *params);
     /* Work-items for an extent of {rows, heads or columns, batch}. */
     void (*geometry)(const int *params, const int64_t extent[3], size_t global[3], size_t local[3]);
 };

@@ -44,7 +44,23 @@
 #define QUERY_PITCH (HEAD_STEPS * 16 + 8)
 #define QUERY_TILE (TEAMS * QUERIES * QUERY_PITCH)
 #define STAGE (KEY_TILE + VALUE_TILE)
-#define LOCAL_HALVES (STAGES * STAGE > QUERY_TILE ? STAGES * STAGE : QUERY_TILE)
+#define TILES (STAGES * STAGE)
+#define LOCAL_HALVES                                                                               \
+    (QUERIES_IN_LOCAL ? TILES + BLOCKS * QUERY_TILE : TILES > QUERY_TILE ? TILES : QUERY_TILE)
+#if QUERIES_IN_LOCAL
+#define KEPT(n, s) (kept + (n) * QUERY_TILE + (s) * 16 * QUERIES)
+#define KEEP_QUERIES(n)                                                                            \
+    do {                                                                                           \
+        barrier(CLK_LOCAL_MEM_FENCE);                                                              \
+        for (int s = 0; s < HEAD_STEPS; s++) {                                                     \
+            keep_row_part(&engine, KEPT(n, s), query[n][s]);                                       \
+        }                                                                                          \
+    } while (0)
+#define QUERY_PART(n, s) kept_row_part(&engine, KEPT(n, s))
+#else
+#define KEEP_QUERIES(n)
+#define QUERY_PART(n, s) query[n][s]
+#endif
 #define HIDES (CAUSAL || WINDOW || WITH_MASK || WITH_BIAS)
 #define MOST_WEIGHT 0x1p14f /* of a lane's weights together; f16 ends at 2^16 */
 #define LN2 0.69314718055994530942f
@@ -320,26 +336,28 @@ INLINE void weigh(const struct engine *engine, block score[BLOCKS][KEY_BLOCKS], 
 {
     UNROLL
     for (int n = 0; n < BLOCKS; n++) {
-        block shifts, sum = (block)(0.0f);
+        float shifts[SCORES];
         UNROLL
         for (int e = 0; e < SCORES; e++) {
             shifts[e] = shift[n][slot_of(e)];
         }
+        block sum;
         UNROLL
         for (int t = 0; t < KEY_BLOCKS; t++) {
-            block weight = score[n][t] * unit + shifts, rest;
+            const block exponent = times_plus(score[n][t], unit, block_of(shifts));
+            float weight[SCORES], rest[SCORES];
             UNROLL
             for (int e = 0; e < SCORES; e++) {
-                weight[e] = fast_exp2(weight[e]);
+                weight[e] = fast_exp2(SCORE(exponent, e));
             }
-            sum += weight;
-            weights[n][t] = weights_part(engine, weight);
+            sum = t ? times_plus(block_of(weight), 1.0f, sum) : block_of(weight);
+            weights[n][t] = weights_part(engine, block_of(weight));
             if (OUT_TYPE == F32) {
                 UNROLL
                 for (int e = 0; e < SCORES; e++) {
                     rest[e] = weight[e] - part_value(part_bits(weight[e]));
                 }
-                rests[n][t] = weights_part(engine, rest);
+                rests[n][t] = weights_part(engine, block_of(rest));
             }
         }
         UNROLL
@@ -347,20 +365,22 @@ INLINE void weigh(const struct engine *engine, block score[BLOCKS][KEY_BLOCKS], 
             sums[n][s] = 0.0f;
             UNROLL
             for (int e = 0; e < SCORES; e++) {
-                sums[n][s] += slot_of(e) == s ? sum[e] : 0.0f;
+                sums[n][s] += slot_of(e) == s ? SCORE(sum, e) : 0.0f;
             }
         }
     }
 }
 
 /* 16 columns of a row's result once more, without the values of keys that it does not see. */
-static inline block careful_result(const struct engine *engine, const int slot, block result, const int column0,
-                                   const struct score_arguments *a, const struct head *head, const int i,
-                                   const struct rows_of *all_keys, const struct rows_of *all_values, const int g,
-                                   __global const void *q, const long query, const float scale, const float max)
+INLINE void careful_columns(const int lane, const int slot, const int column0, const struct score_arguments *a,
+                            const struct head *head, const int i, const struct rows_of *all_keys,
+                            const struct rows_of *all_values, const int g, __global const void *q, const long query,
+                            const float scale, const float reference, __global void *out, const long to,
+                            const float normal)
 {
     const struct span keys = visible_span(a, head, i, i);
     float sum[SCORES];
+    UNROLL
     for (int e = 0; e < SCORES; e++) {
         sum[e] = 0.0f;
     }
@@ -375,9 +395,10 @@ static inline block careful_result(const struct engine *engine, const int slot, 
         if (score == -INFINITY) {
             continue;
         }
-        const float weight = weight_of(score, max);
+        const float weight = weight_of(score, reference);
+        UNROLL
         for (int e = 0; e < SCORES; e++) {
-            const int column = column0 + inner_of(engine->lane, e);
+            const int column = column0 + inner_of(lane, e);
             if (slot_of(e) == slot && column < VALUE_DIM) {
                 sum[e] = fma(weight, load_of(all_values, value, column), sum[e]);
             }
@@ -385,9 +406,21 @@ static inline block careful_result(const struct engine *engine, const int slot, 
     }
     UNROLL
     for (int e = 0; e < SCORES; e++) {
-        result[e] = slot_of(e) == slot ? sum[e] : result[e];
+        const int column = column0 + inner_of(lane, e);
+        if (slot_of(e) == slot && column < VALUE_DIM) {
+            store(OUT_TYPE, out, to + column, sum[e] * normal);
+        }
     }
-    return result;
+}
+
+/* Not store(): a loop that is too long is not unrolled, and results must stay in registers. */
+static inline void store_result(__global void *out, const long at, const float result)
+{
+    if (OUT_TYPE == BF16) {
+        ((__global ushort *)out)[at] = TO_BF16(result);
+    } else {
+        store(OUT_TYPE, out, at, result);
+    }
 }
 
 /* ---- The kernel ------------------------------------------------------------------------------ */
@@ -426,21 +459,24 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
     const struct span own = visible_span(&a, &head, i0, i1);
 
     row_part query[BLOCKS][HEAD_STEPS];
+    __local ushort *const kept = tile + TILES + team * QUERIES * QUERY_PITCH; /* queries, if they stay there */
     UNROLL
     for (int n = 0; n < BLOCKS; n++) {
+        __local ushort *const block_tile = tile + QUERIES_IN_LOCAL * (TILES + n * QUERY_TILE);
         barrier(CLK_LOCAL_MEM_FENCE);
         for (int m = get_local_id(0); m < TEAMS * QUERIES * KEY_CHUNKS; m += ITEMS) {
             const int t = m / KEY_CHUNKS, c = m % KEY_CHUNKS * 8;
             const int r = r0 + t / QUERIES * TEAM_ROWS + n * QUERIES + t % QUERIES;
             const struct row row = row_at(min(r, rows - 1), h0);
-            *(__local uint4 *)(tile + t * QUERY_PITCH + c) =
+            *(__local uint4 *)(block_tile + t * QUERY_PITCH + c) =
                 load_chunk(q, place(q_at, b, head.q0 + row.i, row.h), c, HEAD_DIM, rows_aligned(q_at, HEAD_DIM));
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         UNROLL
         for (int s = 0; s < HEAD_STEPS; s++) {
-            query[n][s] = load_row_part(&engine, tile + team * QUERIES * QUERY_PITCH + s * 16, QUERY_PITCH);
+            query[n][s] = load_row_part(&engine, block_tile + team * QUERIES * QUERY_PITCH + s * 16, QUERY_PITCH);
         }
+        KEEP_QUERIES(n);
     }
 
     block sum[BLOCKS][VALUE_STEPS];
@@ -449,7 +485,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
     for (int n = 0; n < BLOCKS; n++) {
         UNROLL
         for (int s = 0; s < VALUE_STEPS; s++) {
-            sum[n][s] = (block)(0.0f);
+            sum[n][s] = no_scores();
         }
         UNROLL
         for (int s = 0; s < ROWS; s++) {
@@ -490,17 +526,22 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
             for (int n = 0; n < BLOCKS; n++) {
                 UNROLL
                 for (int t = 0; t < KEY_BLOCKS; t++) {
-                    score[n][t] = (block)(0.0f);
+                    score[n][t] = no_scores();
                 }
             }
             UNROLL
             for (int s = 0; s < HEAD_STEPS; s++) {
+                row_part part[BLOCKS];
+                UNROLL
+                for (int n = 0; n < BLOCKS; n++) {
+                    part[n] = QUERY_PART(n, s);
+                }
                 UNROLL
                 for (int t = 0; t < KEY_BLOCKS; t++) {
                     const column_part key = load_key_part(&engine, key_tile, t * 16, s * 16);
                     UNROLL
                     for (int n = 0; n < BLOCKS; n++) {
-                        score[n][t] = multiply(&engine, key, query[n][s], score[n][t]);
+                        score[n][t] = multiply(&engine, key, part[n], score[n][t]);
                     }
                 }
             }
@@ -511,6 +552,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
             if (!plain) {
                 UNROLL
                 for (int n = 0; n < BLOCKS; n++) {
+                    float x[KEY_BLOCKS][SCORES];
                     UNROLL
                     for (int s = 0; s < ROWS; s++) {
                         const struct row row = row_at(min(team0 + n * QUERIES + row_of(lane, s), rows - 1), h0);
@@ -521,10 +563,14 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                             for (int e = 0; e < SCORES; e++) {
                                 if (slot_of(e) == s) {
                                     const int j = j0 + t * 16 + inner_of(lane, e);
-                                    score[n][t][e] = any_score(&a, &mine, row.i, j, scale * score[n][t][e]);
+                                    x[t][e] = any_score(&a, &mine, row.i, j, scale * SCORE(score[n][t], e));
                                 }
                             }
                         }
+                    }
+                    UNROLL
+                    for (int t = 0; t < KEY_BLOCKS; t++) {
+                        score[n][t] = block_of(x[t]);
                     }
                 }
             }
@@ -557,7 +603,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                         for (int t = 0; t < KEY_BLOCKS; t++) {
                             UNROLL
                             for (int e = 0; e < SCORES; e++) {
-                                const float x = slot_of(e) == s ? score[n][t][e] * unit : -INFINITY;
+                                const float x = slot_of(e) == s ? SCORE(score[n][t], e) * unit : -INFINITY;
                                 top = x > top ? x : top;
                             }
                         }
@@ -570,10 +616,12 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                     }
                     UNROLL
                     for (int s = 0; s < VALUE_STEPS; s++) {
+                        float scaled[SCORES];
                         UNROLL
                         for (int e = 0; e < SCORES; e++) {
-                            sum[n][s][e] *= factor[n][slot_of(e)];
+                            scaled[e] = SCORE(sum[n][s], e) * factor[n][slot_of(e)];
                         }
+                        sum[n][s] = block_of(scaled);
                     }
                 }
                 weigh(&engine, score, unit, shift, part, weights, rests);
@@ -631,23 +679,30 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
             const struct head mine = own_head(&a, &head, b, row.h, alibi, alibi_at);
             const float normal = all == 0.0f ? 0.0f : 1.0f / all;
             const long to = place(out_at, b, head.q0 + row.i, row.h);
+            uint careful = 0; /* a bit for every 16 columns that are not finite */
+            UNROLL
+            for (int c = 0; HIDES && c < VALUE_STEPS; c++) {
+                float zero = 0.0f;
+                UNROLL
+                for (int e = 0; e < SCORES; e++) {
+                    zero += slot_of(e) == s ? SCORE(sum[n][c], e) * 0.0f : 0.0f;
+                }
+                careful |= zero == 0.0f ? 0 : 1 << c;
+            }
             UNROLL
             for (int c = 0; c < VALUE_STEPS; c++) {
-                bool finite = true;
                 UNROLL
                 for (int e = 0; e < SCORES; e++) {
-                    finite = finite && (slot_of(e) != s || isfinite(sum[n][c][e]));
-                }
-                if (HIDES && !finite) {
-                    sum[n][c] = careful_result(&engine, s, sum[n][c], c * 16, &a, &mine, row.i, &all_keys, &all_values, g, q,
-                                               place(q_at, b, head.q0 + row.i, row.h), scale, reference[n][s]);
-                }
-                UNROLL
-                for (int e = 0; e < SCORES; e++) {
-                    const int column = c * 16 + inner_of(lane, e);
-                    if (slot_of(e) == s && column < VALUE_DIM) {
-                        store(OUT_TYPE, out, to + column, sum[n][c][e] * normal);
+                    const int column = inner_of(lane, e);
+                    if (slot_of(e) == s && (VALUE_DIM % 16 == 0 || c * 16 + column < VALUE_DIM)) {
+                        store_result(out, to + c * 16 + column, SCORE(sum[n][c], e) * normal);
                     }
+                }
+            }
+            for (int c = 0; HIDES && careful >> c; c++) {
+                if (careful >> c & 1) {
+                    careful_columns(lane, s, c * 16, &a, &mine, row.i, &all_keys, &all_values, g, q,
+                                    place(q_at, b, head.q0 + row.i, row.h), scale, reference[n][s], out, to, normal);
                 }
             }
             if (lse && leads_row(lane)) {

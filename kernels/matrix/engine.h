@@ -11,7 +11,7 @@
  *   QUERIES, SCORES       of a block: queries, and floats that a lane holds
  *   ROWS                  queries that a lane has results of: slots 0 .. ROWS - 1
  *   LOWEST_SHARED, SHARED the lanes that share a row differ in bits LOWEST_SHARED .. SHARED / 2
- *   block, row_part, column_part
+ *   block, row_part, column_part; SCORE(block, e), times_plus if blocks are no vectors
  *   slot_of(e)            of result e of a lane
  *   row_of(lane, slot)    its query, inner_of(lane, e) its key or column
  *   KEY_AT, VALUE_AT      where key and column lie in the tiles in local memory, in halves; with
@@ -105,8 +105,16 @@ static inline float part_value(const ushort bits)
 #include "matrix/amd_wmma.h"
 #elif ENGINE == AMD_MFMA
 #include "matrix/amd_mfma.h"
+#else
+#include "matrix/intel_dpas.h"
 #endif
 
+#ifndef TO_BF16
+#define TO_BF16 bf16_bits
+#endif
+#ifndef QUERIES_IN_LOCAL
+#define QUERIES_IN_LOCAL 0
+#endif
 #ifndef OCCUPANCY
 #define OCCUPANCY
 #endif
@@ -114,6 +122,32 @@ static inline float part_value(const ushort bits)
 static inline void end_copies(void) {}
 static inline void wait_copies(void) {}
 #endif
+
+/* Most engines' blocks are vectors. */
+#ifndef SCORE
+#define SCORE(block, e) (block)[e]
+static inline block times_plus(const block scores, const float by, const block more) { return scores * by + more; }
+#endif
+
+/* Blocks are made as a whole: Intel's compiler keeps registers for a vector that is written piece by
+ * piece from where it was first written, around the loop. */
+static inline block block_of(const float *values)
+{
+    block made;
+    for (int e = 0; e < SCORES; e++) {
+        SCORE(made, e) = values[e];
+    }
+    return made;
+}
+
+static inline block no_scores(void)
+{
+    float none[SCORES];
+    for (int e = 0; e < SCORES; e++) {
+        none[e] = 0.0f;
+    }
+    return block_of(none);
+}
 
 static inline float row_max(const float v) { return lanes_max(v, LOWEST_SHARED, SHARED); }
 static inline float row_sum(const float v) { return lanes_sum(v, LOWEST_SHARED, SHARED); }

@@ -6,7 +6,7 @@
 
 enum { ENGINE, PACK, TEAMS, BLOCKS, TILE_K, STAGES }; /* places in params */
 
-enum { MOST_COLUMNS = 256, COLUMN_STEP = 16, QUERY_PADDING = 8 };
+enum { MOST_COLUMNS = 256, COLUMN_STEP = 16, QUERY_PADDING = 8, MOST_KEPT = 64 };
 
 /* Of an engine's blocks, as its header in kernels/matrix says, and of the tiles made of them: at
  * most so many blocks of queries to a sub-group, whose results stay in registers. */
@@ -17,13 +17,14 @@ static const struct shape {
     int padding; /* halves more to a row there */
     bool pairs;  /* values lie there by columns, a row of these having TILE_K halves */
     int columns; /* of a head at most; more leave no registers.  0 = MOST_COLUMNS */
+    bool stay;   /* queries of more than MOST_KEPT columns stay there, beside the tiles */
 } shapes[] = {
     [CLATTN_ENGINE_NV_MMA] = {32, 16, 4, 2, 32, 3, 8},
     [CLATTN_ENGINE_AMD_WMMA] = {32, 16, 8, 1, 32, 1, 8, true, 128},
     [CLATTN_ENGINE_AMD_WMMA_GFX12] = {32, 16, 8, 1, 32, 1, 8, true, 160},
     [CLATTN_ENGINE_AMD_MFMA] = {64, 16, 4, 2, 32, 1, 4, true},
-    [CLATTN_ENGINE_INTEL_DPAS_8] = {8, 8, 8, 1, 32, 1, 8},
-    [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 16, 8, 1, 32, 1, 8},
+    [CLATTN_ENGINE_INTEL_DPAS_8] = {8, 8, 16, 1, 32, 1, 8, false, 128, true},
+    [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 16, 16, 1, 32, 1, 8, false, 128, true},
 };
 
 static int padded(int columns, int step) { return (columns + step - 1) / step * step; }
@@ -37,6 +38,9 @@ static size_t local_bytes(const struct shape *shape, const clattn_attention_desc
                                     : params[TILE_K] * (value + shape->padding);
     const int tiles = params[STAGES] * (params[TILE_K] * head + values);
     const int queries = params[TEAMS] * shape->queries * (head - shape->padding + QUERY_PADDING);
+    if (shape->stay && d->head_dim > MOST_KEPT) {
+        return sizeof(cl_half) * (size_t)(tiles + params[BLOCKS] * queries);
+    }
     return sizeof(cl_half) * (size_t)(tiles > queries ? tiles : queries);
 }
 
@@ -122,6 +126,21 @@ void clattn__emulated_adapt(const clattn_device_facts *facts, const void *desc, 
 {
     (void)facts;
     adapt(desc, params[ENGINE], params);
+}
+
+/* On Intel a sub-group's results alone take half of 256 registers. */
+const char *clattn__matrix_flags(const int *params)
+{
+    const bool intel = params[ENGINE] == CLATTN_ENGINE_INTEL_DPAS_8 ||
+                       params[ENGINE] == CLATTN_ENGINE_INTEL_DPAS_16;
+    return intel ? "-cl-intel-256-GRF-per-thread" : "";
+}
+
+/* Compiling takes longer than any test runs. */
+const char *clattn__emulated_flags(const int *params)
+{
+    (void)params;
+    return "-cl-opt-disable";
 }
 
 void clattn__matrix_geometry(const int *params, const int64_t extent[3], size_t global[3],

@@ -132,7 +132,8 @@ void clattn__decode_adapt(const clattn_device_facts *facts, const void *desc, in
         .fits = clattn__emulated_fits,                                                             \
         .params = {{"ENGINE", number}, {"PACK", 1},    {"TEAMS", 4},                               \
                    {"BLOCKS", 1},      {"TILE_K", 32}, {"STAGES", 1}},                             \
-        .adapt = clattn__emulated_adapt, .geometry = clattn__matrix_geometry                       \
+        .adapt = clattn__emulated_adapt, .flags = clattn__emulated_flags,                          \
+        .geometry = clattn__matrix_geometry                                                        \
     }
 
 const struct clattn__variant clattn__attention_variants[] = {
@@ -159,11 +160,14 @@ const struct clattn__variant clattn__attention_variants[] = {
                 {"TILE_K", 32, {16, 32, 64, 128}},
                 {"STAGES", 1}},
      .adapt = clattn__matrix_adapt,
+     .flags = clattn__matrix_flags,
      .geometry = clattn__matrix_geometry},
     EMULATED("nv_mma", CLATTN_ENGINE_NV_MMA),
     EMULATED("amd_wmma", CLATTN_ENGINE_AMD_WMMA),
     EMULATED("amd_wmma_gfx12", CLATTN_ENGINE_AMD_WMMA_GFX12),
     EMULATED("amd_mfma", CLATTN_ENGINE_AMD_MFMA),
+    EMULATED("intel_dpas_8", CLATTN_ENGINE_INTEL_DPAS_8),
+    EMULATED("intel_dpas_16", CLATTN_ENGINE_INTEL_DPAS_16),
     {.name = "attention/tiled",
      .fits = tiled_fits,
      .params = {{"TILE_Q", 32, {16, 32, 64}},

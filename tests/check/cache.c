@@ -32,7 +32,7 @@ static const struct trial_kind trial = {cached_describe, cached_fill, expect, cr
 static clattn_status variants(clattn_context *context, const struct test_case *c,
                               clattn_variant_report *report, void *user)
 {
-    const clattn_attention_desc desc = cached_desc(c, NULL);
+    const clattn_attention_desc desc = cached_desc(c, c->kernel[0] ? c->kernel : NULL);
     return clattn_attention_variants(context, &desc, report, user);
 }
 

@@ -17,6 +17,9 @@ What counts as equal, |got - expected| <= abs + rel * |expected|, by the case's 
     present_key and present_value are copies and must be the same to the last bit,
     and an infinity (a masked score) must stand exactly where it is expected
 
+With --type every case is computed in that type, whatever its own, for kernels that take no other:
+inputs are rounded to it, and the tolerance is the wider one of the two types.
+
 How the operator's rules become options of `attend`:
 
     is_causal, window sizes     --causal, --window L,R, around the position that --offset gives:
@@ -74,7 +77,7 @@ def reason_to_skip(case):
 # ---- Translating ------------------------------------------------------------
 
 
-def translate(case, folder):
+def translate(case, folder, type_name):
     """Writes the case's inputs into folder; returns the options of `attend` that repeat it."""
     options = []
     for role in ("q", "k", "v"):
@@ -82,7 +85,7 @@ def translate(case, folder):
     if is_3d(case):
         heads, kv_heads = case.attribute("q_num_heads", 0), case.attribute("kv_num_heads", 0)
         options += ["--heads", str(heads), "--kv-heads", str(kv_heads)]
-    options += ["--type", type_of(case)]
+    options += ["--type", type_name]
     options += score_options(case)
     options += visibility_options(case, folder)
     for role in ("past-k", "past-v"):
@@ -172,16 +175,22 @@ class Attention(Suite):
     def reason_to_skip(self, case):
         return reason_to_skip(case)
 
+    def add_options(self, parser):
+        parser.add_argument("--kernel", metavar="NAME", help="force this kernel of attention")
+        parser.add_argument("--type", choices=TOLERANCE, help="in place of each case's own")
+
     def translate(self, case, folder):
-        return ["attend", *translate(case, folder), "--quiet"]
+        kernel = ["--kernel", self.options.kernel] if self.options.kernel else []
+        return ["attend", *translate(case, folder, self.options.type or type_of(case)), *kernel, "--quiet"]
 
     def check(self, case, folder):
+        tolerance = max(TOLERANCE[name] for name in (type_of(case), self.options.type) if name)
         for role, expected in case.expected.items():
             got = load(folder / f"{role}.npy")
             if role.startswith("present"):
                 compare(role, like_cache(case, got), expected, (0, 0))
             else:
-                compare(role, got, expected, TOLERANCE[type_of(case)])
+                compare(role, got, expected, tolerance)
 
 
 if __name__ == "__main__":

@@ -135,6 +135,11 @@ class Suite:
     program = ""  # the option that names the program
     roles = {}  # of each operator, for collect
 
+    options = argparse.Namespace()  # as the command line gave them
+
+    def add_options(self, parser):
+        """Those of its own."""
+
     def wanted(self, case):
         """Whether the case is one of this suite at all."""
         return True
@@ -191,6 +196,7 @@ class Suite:
         parser.add_argument("--only", default="", metavar="SUBSTRING", help="cases so named")
         parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
         parser.add_argument("--keep", action="store_true", help="keep the files of failing cases")
+        self.add_options(parser)
         arguments = parser.parse_args()
         found = shutil.which(arguments.path)
         if not found:
@@ -202,7 +208,7 @@ class Suite:
 
     def main(self):
         """Exit status: 0 all passed, 1 something failed, 2 wrong usage."""
-        arguments = self.parse_arguments()
+        arguments = self.options = self.parse_arguments()
         cases = [case for case in collect(self.roles) if self.wanted(case)]
         cases = [case for case in cases if arguments.only in case.name]
         if not cases:
