@@ -579,7 +579,7 @@ END_TEST
 
 START_TEST(attribution_works_or_names_what_failed)
 {
-    fail_every_time(attribution_of_rows, (enum fault)_i);
+    fail_every_call(attribution_of_rows);
 }
 END_TEST
 
