@@ -29,6 +29,7 @@ struct clattn__variant {
     bool few_rows;    /* for calls with few rows: taken beside a variant for many, or when forced */
     bool forced_only; /* for tests: taken, and reported, only when named */
     const char *file; /* where the kernel stands if name is not its own; NULL = name */
+    const void *own;  /* for build of its family */
     /* Whether it serves the descriptor on this device with these parameters, which may be any of
      * their choices; writes its reason for refusing. */
     bool (*fits)(const clattn_device_facts *facts, const void *desc, const int *params,

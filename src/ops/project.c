@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_ROWS = INT32_MAX / 2, FEW_ROWS = 6 };
+enum { MAX_ROWS = INT32_MAX / 2 };
 
 /* ---- Building ------------------------------------------------------------ */
 
@@ -184,7 +184,7 @@ clattn_status clattn_project_variants(clattn_context *context, const clattn_proj
     }
     clattn_project_desc full;
     TRY(complete(desc, &full));
-    clattn__report_variants(context, &clattn__project_family, &full, NULL, report, user);
+    clattn__report_variants(context, &clattn__project_family, &full, full.kernel, report, user);
     return CLATTN_OK;
 }
 
@@ -296,7 +296,7 @@ static clattn_status check_problem(const struct project_op *op, const clattn_pro
 /* The way that a call of this many rows takes. */
 static bool takes_few(const struct project_op *op, int64_t rows)
 {
-    return op->few_way && rows <= FEW_ROWS;
+    return op->few_way && rows <= op->few_way->few;
 }
 
 const char *clattn_project_kernel(const clattn_op *base, const clattn_project_args *args)

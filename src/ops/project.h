@@ -31,7 +31,7 @@ struct project_op {
                                    args give them */
 };
 
-/* How a variant is built and run; one table beside the registry rows. */
+/* How a variant is built and run; own of its row in the registry. */
 struct project_way {
     clattn_status (*build)(struct project_op *op, const struct clattn__variant *variant,
                            const int *params, cl_kernel *kernel);
@@ -40,6 +40,8 @@ struct project_way {
     clattn_status (*run)(const struct project_op *op, const struct clattn__variant *variant,
                          const int *params, cl_kernel kernel, cl_command_queue queue,
                          const struct project_problem *problem, cl_mem scratch);
+    int few;    /* where it stands beside another way, calls of at most so many rows take it */
+    bool packs; /* f32 weights that are constant are kept in its own order */
 };
 
 /* Rows of weight. */
@@ -50,6 +52,41 @@ static inline int64_t clattn__project_outputs(const clattn_project_desc *d)
 
 extern const struct clattn__variant clattn__project_registry[];
 const struct project_way *clattn__project_way(const struct clattn__variant *variant);
+
+/* Of a call: whether all rows of the batch are one matrix, and the distance of its rows. */
+bool clattn__is_matrix(const struct clattn__view *view, const struct project_problem *p,
+                       int64_t columns, int64_t *pitch);
+
+/* False, with that as the reason. */
+bool clattn__refuse_weights(const clattn_project_desc *desc, char reason[CLATTN__REASON_BYTES]);
+
+/* What ways are made of: a kernel with the arguments of gemm/plain.  outputs is what geometry gets
+ * as the second extent. */
+clattn_status clattn__project_build(struct project_op *op, const struct clattn__variant *variant,
+                                    const int *params, cl_kernel *kernel);
+size_t clattn__project_no_scratch(const struct project_op *op, int64_t rows);
+clattn_status clattn__project_launch(const struct project_op *op,
+                                     const struct clattn__variant *variant, const int *params,
+                                     cl_kernel kernel, cl_command_queue queue,
+                                     const struct project_problem *problem, int64_t outputs);
+
+/* project_clblast.c */
+extern const struct project_way clattn__project_clblast;
+bool clattn__project_clblast_fits(const clattn_device_facts *facts, const void *desc,
+                                  const int *params, char reason[CLATTN__REASON_BYTES]);
+
+/* project_matrix.c: of gemm/matrix, for many rows and for few, and of its tests' form with emulated
+ * instructions */
+extern const struct project_way clattn__project_matrix;
+bool clattn__project_matrix_fits(const clattn_device_facts *facts, const void *desc,
+                                 const int *params, char reason[CLATTN__REASON_BYTES]);
+bool clattn__project_emulated_fits(const clattn_device_facts *facts, const void *desc,
+                                   const int *params, char reason[CLATTN__REASON_BYTES]);
+void clattn__project_matrix_adapt(const clattn_device_facts *facts, const void *desc, int *params);
+void clattn__project_matrix_few_adapt(const clattn_device_facts *facts, const void *desc,
+                                      int *params);
+void clattn__project_matrix_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                                     size_t local[3]);
 
 /* Copies constant weights into the op: packed, or as they lie. */
 clattn_status clattn__project_keep(struct project_op *op, const struct clattn__view *weight);

@@ -1,13 +1,12 @@
-/* The kernels of projection: which fit, and how each is built and run.  Best first. */
+/* The kernels of projection: which fit, and how each is built and run. */
 #include "project.h"
 
-#include "../gemm.h"
 #include "../program.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Registry ---------------------------------------------------------------- */
+/* ---- Fitting ------------------------------------------------------------------ */
 
 /* Every geometry gets the extent {rows, out_dim, batch}. */
 enum { WIDTH, VECTORS, TILE, CHUNK, BLOCK }; /* places in gemm/wide's params */
@@ -64,7 +63,7 @@ static void gemv_geometry(const int *params, const int64_t extent[3], size_t glo
     clattn__cells(params, cells, global, local);
 }
 
-static bool refuse_weights(const clattn_project_desc *d, char reason[CLATTN__REASON_BYTES])
+bool clattn__refuse_weights(const clattn_project_desc *d, char reason[CLATTN__REASON_BYTES])
 {
     snprintf(reason, CLATTN__REASON_BYTES, "does not take %s weights for %s",
              clattn_type_name(d->weight_type), clattn_type_name(d->type));
@@ -75,7 +74,7 @@ static bool gemv_fits(const clattn_device_facts *facts, const void *desc, const 
                       char reason[CLATTN__REASON_BYTES])
 {
     const clattn_project_desc *d = desc;
-    return clattn__in_blocks(d->weight_type) ? refuse_weights(d, reason)
+    return clattn__in_blocks(d->weight_type) ? clattn__refuse_weights(d, reason)
                                              : clattn__fits_wide(facts, desc, params, reason);
 }
 
@@ -84,44 +83,8 @@ static bool gemv_blocks_fits(const clattn_device_facts *facts, const void *desc,
 {
     const clattn_project_desc *d = desc;
     return clattn__in_blocks(d->weight_type) ? clattn__fits_wide(facts, desc, params, reason)
-                                             : refuse_weights(d, reason);
+                                             : clattn__refuse_weights(d, reason);
 }
-
-static bool clblast_fits(const clattn_device_facts *facts, const void *desc, const int *params,
-                         char reason[CLATTN__REASON_BYTES])
-{
-    const clattn_project_desc *d = desc;
-    (void)facts;
-    (void)params;
-    return d->weight_type == d->type || refuse_weights(d, reason);
-}
-
-const struct clattn__variant clattn__project_registry[] = {
-    {.name = "gemm/wide",
-     .fits = clattn__panels_fit,
-     .params = {{"WIDTH", 16},
-                {"VECTORS", 3, {1, 2, 3, 4}},
-                {"TILE", 8, {2, 4, 6, 8, 12}},
-                {"CHUNK", 512, {128, 256, 512, 1024}},
-                {"BLOCK", 128, {24, 48, 64, 96, 128, 192, 256, 512}}},
-     .adapt = wide_adapt,
-     .geometry = wide_geometry},
-    {.name = "gemm/gemv_wide",
-     .few_rows = true,
-     .fits = gemv_fits,
-     .params = {{"WIDTH", 16}, {"ROWS", 8, {2, 4, 8}}},
-     .adapt = gemv_adapt,
-     .geometry = gemv_geometry},
-    {.name = "gemm/gemv_blocks_wide",
-     .few_rows = true,
-     .fits = gemv_blocks_fits,
-     .params = {{"WIDTH", 16}, {"ROWS", 4, {2, 4, 8}}},
-     .adapt = gemv_adapt,
-     .geometry = gemv_geometry},
-    {.name = "gemm/clblast", .library = true, .fits = clblast_fits},
-    {.name = "gemm/plain", .geometry = clattn__cells},
-    {0},
-};
 
 /* ---- Building and running a kernel -------------------------------------------- */
 
@@ -140,11 +103,12 @@ static struct clattn__binding bind_product(cl_kernel kernel, const clattn_projec
     return binding;
 }
 
-static clattn_status build_product(struct project_op *op, const struct clattn__variant *variant,
-                                   const int *params, cl_kernel *kernel)
+clattn_status clattn__project_build(struct project_op *op, const struct clattn__variant *variant,
+                                    const int *params, cl_kernel *kernel)
 {
     const struct project_problem nothing = {0};
-    const size_t single[3] = {1, 1, 1};
+    const int64_t one[3] = {1, 1, 1};
+    size_t global[3], local[3];
     struct clattn__options options = clattn__options_begin();
     clattn__option(&options, "TYPE", op->desc.type);
     clattn__option(&options, "WEIGHT_TYPE", op->desc.weight_type);
@@ -154,29 +118,38 @@ static clattn_status build_product(struct project_op *op, const struct clattn__v
     clattn__option(&options, "GATED", op->desc.gated);
     clattn__option(&options, "ACTIVATION", op->desc.activation);
     clattn__options_of(&options, variant, params);
-    TRY(clattn__build_kernel(op->base.context, variant->name, &options, kernel));
+    TRY(clattn__build_kernel(op->base.context, clattn__variant_file(variant), &options, kernel));
     const clattn_project_desc none = {0};
     const struct clattn__binding binding = bind_product(*kernel, &none, &nothing);
-    return clattn__first_launch(op->base.context, &binding, single);
+    variant->geometry(params, one, global, local);
+    return clattn__first_launch(op->base.context, &binding, local);
 }
 
-static size_t no_scratch(const struct project_op *op, int64_t rows)
+size_t clattn__project_no_scratch(const struct project_op *op, int64_t rows)
 {
     (void)op;
     (void)rows;
     return 0;
 }
 
+clattn_status clattn__project_launch(const struct project_op *op,
+                                     const struct clattn__variant *variant, const int *params,
+                                     cl_kernel kernel, cl_command_queue queue,
+                                     const struct project_problem *p, int64_t outputs)
+{
+    const int64_t extent[3] = {p->rows, outputs, p->batch};
+    size_t global[3], local[3];
+    variant->geometry(params, extent, global, local);
+    const struct clattn__binding binding = bind_product(kernel, &op->desc, p);
+    return clattn__launch(&binding, queue, global, local);
+}
+
 static clattn_status run_product(const struct project_op *op, const struct clattn__variant *variant,
                                  const int *params, cl_kernel kernel, cl_command_queue queue,
                                  const struct project_problem *p, cl_mem scratch)
 {
-    const int64_t extent[3] = {p->rows, op->desc.out_dim, p->batch};
-    size_t global[3], local[3];
     (void)scratch;
-    variant->geometry(params, extent, global, local);
-    const struct clattn__binding binding = bind_product(kernel, &op->desc, p);
-    return clattn__launch(&binding, queue, global, local);
+    return clattn__project_launch(op, variant, params, kernel, queue, p, op->desc.out_dim);
 }
 
 /* ---- Packed weights ------------------------------------------------------------ */
@@ -233,7 +206,7 @@ clattn_status clattn__panels_pack(const struct clattn__panels *p, cl_kernel kern
 static clattn_status build_packed(struct project_op *op, const struct clattn__variant *variant,
                                   const int *params, cl_kernel *kernel)
 {
-    TRY(build_product(op, variant, params, kernel));
+    TRY(clattn__project_build(op, variant, params, kernel));
     return op->desc.weight_type == CLATTN_F32
                ? clattn__panels_build(op->base.context, params, &op->pack)
                : CLATTN_OK; /* read as they lie */
@@ -285,104 +258,10 @@ clattn_status clattn__project_keep(struct project_op *op, const struct clattn__v
     return CL(clFinish, op->base.context->queue);
 }
 
-/* ---- CLBlast -------------------------------------------------------------------- */
+/* ---- Matrices -------------------------------------------------------------------- */
 
-static struct clattn__binding bind_convert(cl_kernel kernel, const struct clattn__view *x,
-                                           const struct clattn__view *bias,
-                                           const struct clattn__view *residual,
-                                           const struct clattn__view *y, int64_t columns,
-                                           int64_t rows)
-{
-    struct clattn__binding binding = {.kernel = kernel};
-    clattn__bind_view(&binding, x);
-    clattn__bind_view(&binding, bias);
-    clattn__bind_view(&binding, residual);
-    clattn__bind_view(&binding, y);
-    clattn__bind_int(&binding, columns);
-    clattn__bind_int(&binding, rows);
-    return binding;
-}
-
-/* From one type to another; as says what comes on top, NULL = nothing. */
-static clattn_status build_convert(struct project_op *op, clattn_type from, clattn_type to,
-                                   const clattn_project_desc *as, cl_kernel *out)
-{
-    struct clattn__options options = clattn__options_begin();
-    const size_t single[3] = {1, 1, 1};
-    const struct clattn__view none = {0};
-    clattn__option(&options, "TYPE", from);
-    clattn__option(&options, "OUT_TYPE", to);
-    clattn__option(&options, "WITH_BIAS", as && as->bias);
-    clattn__option(&options, "BIAS_TYPE", op->desc.type);
-    clattn__option(&options, "WITH_RESIDUAL", as && as->residual);
-    clattn__option(&options, "GATED", as && as->gated);
-    clattn__option(&options, "ACTIVATION", as ? as->activation : CLATTN_IDENTITY);
-    TRY(clattn__build_kernel(op->base.context, "gemm/convert", &options, out));
-    const struct clattn__binding binding = bind_convert(*out, &none, &none, &none, &none, 0, 0);
-    return clattn__first_launch(op->base.context, &binding, single);
-}
-
-/* Whether the product cannot lie where y does. */
-static bool product_apart(const clattn_project_desc *d)
-{
-    return d->out_type != CLATTN_F32 || d->gated || d->residual;
-}
-
-static clattn_status build_clblast(struct project_op *op, const struct clattn__variant *variant,
-                                   const int *params, cl_kernel *kernel)
-{
-    const clattn_project_desc *d = &op->desc;
-    (void)variant;
-    (void)params;
-    (void)kernel;
-    if (d->type != CLATTN_F32) {
-        TRY(build_convert(op, d->type, CLATTN_F32, NULL, &op->widen));
-    }
-    if (d->bias || d->activation || product_apart(d)) {
-        TRY(build_convert(op, CLATTN_F32, d->out_type, d, &op->finish));
-    }
-    return clattn__gemm_prepare(op->base.context, clattn__project_outputs(d), d->in_dim);
-}
-
-/* Where in the scratch the f32 copies of x, weight and y lie. */
-struct copies {
-    int64_t x, weight, y; /* offsets */
-    int64_t total;        /* elements */
-};
-
-static struct copies plan_copies(const clattn_project_desc *d, int64_t rows)
-{
-    struct copies c = {0};
-    if (d->type != CLATTN_F32) {
-        c.weight = rows * d->in_dim;
-        c.total = c.weight + clattn__project_outputs(d) * d->in_dim;
-    }
-    if (product_apart(d)) {
-        c.y = c.total;
-        c.total += rows * clattn__project_outputs(d);
-    }
-    return c;
-}
-
-static size_t clblast_scratch(const struct project_op *op, int64_t rows)
-{
-    return (size_t)plan_copies(&op->desc, rows).total * sizeof(float);
-}
-
-static clattn_status convert(cl_kernel kernel, cl_command_queue queue, const struct clattn__view *x,
-                             const struct clattn__view *bias, const struct clattn__view *residual,
-                             const struct clattn__view *y, int64_t columns, int64_t rows,
-                             int64_t batch)
-{
-    const struct clattn__binding binding =
-        bind_convert(kernel, x, bias, residual, y, columns, rows);
-    const size_t global[3] = {(size_t)columns, (size_t)rows, (size_t)batch};
-    return clattn__launch(&binding, queue, global, NULL);
-}
-
-/* Whether all rows of the batch are one matrix, and the distance of its rows. */
-static bool is_matrix(const struct clattn__view *view, const struct project_problem *p,
-                      int64_t columns, int64_t *pitch)
+bool clattn__is_matrix(const struct clattn__view *view, const struct project_problem *p,
+                       int64_t columns, int64_t *pitch)
 {
     /* Single rows may be repeated or overlap: no library takes that for a matrix. */
     const bool whole = p->batch == 1 || (p->rows == 1 ? view->at[1] >= columns
@@ -391,65 +270,87 @@ static bool is_matrix(const struct clattn__view *view, const struct project_prob
     return whole;
 }
 
-/* One product for the whole batch where that is a matrix, else one per batch entry. */
-static clattn_status multiply(cl_command_queue queue, const struct project_problem *p,
-                              const clattn_project_desc *d)
-{
-    int64_t x_pitch, y_pitch;
-    const bool x_whole = is_matrix(&p->x, p, d->in_dim, &x_pitch);
-    const int64_t outputs = clattn__project_outputs(d);
-    const bool y_whole = is_matrix(&p->y, p, outputs, &y_pitch);
-    const int64_t products = x_whole && y_whole ? 1 : p->batch;
-    const int64_t rows = p->batch * p->rows / (products ? products : 1);
-    const struct clattn__matrix weight = {p->weight.mem, p->weight.at[0],
-                                          outputs > 1 ? p->weight.at[2] : d->in_dim};
-    for (int64_t b = 0; b < products; b++) {
-        const struct clattn__matrix x = {p->x.mem, p->x.at[0] + b * p->x.at[1], x_pitch};
-        const struct clattn__matrix y = {p->y.mem, p->y.at[0] + b * p->y.at[1], y_pitch};
-        TRY(clattn__gemm(queue, rows, outputs, d->in_dim, &x, &weight, &y));
-    }
-    return CLATTN_OK;
-}
+/* ---- Registry: best first ---------------------------------------------------------- */
 
-static clattn_status run_clblast(const struct project_op *op, const struct clattn__variant *variant,
-                                 const int *params, cl_kernel kernel, cl_command_queue queue,
-                                 const struct project_problem *p, cl_mem scratch)
-{
-    const clattn_project_desc *d = &op->desc;
-    const int64_t outputs = clattn__project_outputs(d);
-    const struct copies copies = plan_copies(d, p->batch * p->rows);
-    const struct clattn__view none = {0};
-    struct project_problem f32 = *p;
-    (void)variant;
-    (void)params;
-    (void)kernel;
-    if (op->widen) {
-        const int64_t x_size[4] = {p->batch, p->rows, 1, d->in_dim},
-                      w_size[4] = {1, outputs, 1, d->in_dim};
-        f32.x = clattn__dense_view(scratch, copies.x, x_size, CLATTN_F32);
-        f32.weight = clattn__dense_view(scratch, copies.weight, w_size, CLATTN_F32);
-        TRY(convert(op->widen, queue, &p->x, &none, &none, &f32.x, d->in_dim, p->rows, p->batch));
-        TRY(convert(op->widen, queue, &p->weight, &none, &none, &f32.weight, d->in_dim, outputs,
-                    1));
-    }
-    if (product_apart(d)) {
-        const int64_t y_size[4] = {p->batch, p->rows, 1, outputs};
-        f32.y = clattn__dense_view(scratch, copies.y, y_size, CLATTN_F32);
-    }
-    TRY(multiply(queue, &f32, d));
-    return op->finish ? convert(op->finish, queue, &f32.y, &p->bias, &p->residual, &p->y,
-                                d->out_dim, p->rows, p->batch)
-                      : CLATTN_OK;
-}
+enum { FEW = 6 }; /* rows up to which kernels for few of them are faster, measured on CPUs */
 
-/* ---- Ways, in the order of the registry ------------------------------------------ */
+static const struct project_way packed = {build_packed, packed_scratch, run_packed, FEW, true};
+static const struct project_way product = {clattn__project_build, clattn__project_no_scratch,
+                                           run_product, FEW, false};
+
+/* gemm/emulated with the layouts of one engine. */
+#define EMULATED(engine, number)                                                                   \
+    {                                                                                              \
+        .name = "gemm/emulated_" engine, .own = &clattn__project_matrix, .forced_only = true,      \
+        .file = "gemm/emulated", .fits = clattn__project_emulated_fits,                            \
+        .params = {{"ENGINE", number},                                                             \
+                   {"ROW_TEAMS", 2, {1, 2, 4}},                                                    \
+                   {"COLUMN_TEAMS", 2, {1, 2, 4}},                                                 \
+                   {"ROW_BLOCKS", 2, {1, 2, 4}},                                                   \
+                   {"COLUMN_BLOCKS", 2, {1, 2, 4}},                                                \
+                   {"STEPS", 2, {1, 2, 4, 8}}},                                                    \
+        .geometry = clattn__project_matrix_geometry                                                \
+    }
+
+const struct clattn__variant clattn__project_registry[] = {
+    {.name = "gemm/wide",
+     .own = &packed,
+     .fits = clattn__panels_fit,
+     .params = {{"WIDTH", 16},
+                {"VECTORS", 3, {1, 2, 3, 4}},
+                {"TILE", 8, {2, 4, 6, 8, 12}},
+                {"CHUNK", 512, {128, 256, 512, 1024}},
+                {"BLOCK", 128, {24, 48, 64, 96, 128, 192, 256, 512}}},
+     .adapt = wide_adapt,
+     .geometry = wide_geometry},
+    {.name = "gemm/gemv_wide",
+     .own = &product,
+     .few_rows = true,
+     .fits = gemv_fits,
+     .params = {{"WIDTH", 16}, {"ROWS", 8, {2, 4, 8}}},
+     .adapt = gemv_adapt,
+     .geometry = gemv_geometry},
+    {.name = "gemm/gemv_blocks_wide",
+     .own = &product,
+     .few_rows = true,
+     .fits = gemv_blocks_fits,
+     .params = {{"WIDTH", 16}, {"ROWS", 4, {2, 4, 8}}},
+     .adapt = gemv_adapt,
+     .geometry = gemv_geometry},
+    {.name = "gemm/matrix",
+     .own = &clattn__project_matrix,
+     .fits = clattn__project_matrix_fits,
+     .params = {{"ENGINE", CLATTN_ENGINE_NV_MMA},
+                {"ROW_TEAMS", 2, {1, 2, 4}},
+                {"COLUMN_TEAMS", 2, {1, 2, 4}},
+                {"ROW_BLOCKS", 4, {1, 2, 4}},
+                {"COLUMN_BLOCKS", 4, {1, 2, 4}},
+                {"STEPS", 2, {1, 2, 4}}},
+     .adapt = clattn__project_matrix_adapt,
+     .geometry = clattn__project_matrix_geometry},
+    {.name = "gemm/matrix_few",
+     .own = &clattn__project_matrix,
+     .few_rows = true,
+     .file = "gemm/matrix",
+     .fits = clattn__project_matrix_fits,
+     .params = {{"ENGINE", CLATTN_ENGINE_NV_MMA},
+                {"ROW_TEAMS", 1},
+                {"COLUMN_TEAMS", 4, {1, 2, 4, 8}},
+                {"ROW_BLOCKS", 1, {1, 2}},
+                {"COLUMN_BLOCKS", 1, {1, 2, 4}},
+                {"STEPS", 8, {2, 4, 8}}},
+     .adapt = clattn__project_matrix_few_adapt,
+     .geometry = clattn__project_matrix_geometry},
+    EMULATED("nv_mma", CLATTN_ENGINE_NV_MMA),
+    {.name = "gemm/clblast",
+     .own = &clattn__project_clblast,
+     .library = true,
+     .fits = clattn__project_clblast_fits},
+    {.name = "gemm/plain", .own = &product, .geometry = clattn__cells},
+    {0},
+};
 
 const struct project_way *clattn__project_way(const struct clattn__variant *variant)
 {
-    static const struct project_way ways[] = {
-        {build_packed, packed_scratch, run_packed}, {build_product, no_scratch, run_product},
-        {build_product, no_scratch, run_product},   {build_clblast, clblast_scratch, run_clblast},
-        {build_product, no_scratch, run_product},
-    };
-    return &ways[variant - clattn__project_registry];
+    return variant->own;
 }

@@ -228,8 +228,11 @@ static const struct trial_kind trial = {describe, fill, expect, create, run, scr
 static clattn_status variants(clattn_context *context, const struct test_case *c,
                               clattn_variant_report *report, void *user)
 {
-    const clattn_project_desc desc = {
-        .in_dim = c->in_dim, .out_dim = c->out_dim, .type = c->type, .weight_type = weight_type(c)};
+    const clattn_project_desc desc = {.in_dim = c->in_dim,
+                                      .out_dim = c->out_dim,
+                                      .type = c->type,
+                                      .weight_type = weight_type(c),
+                                      .kernel = c->kernel[0] ? c->kernel : NULL};
     return clattn_project_variants(context, &desc, report, user);
 }
 

@@ -632,7 +632,7 @@ int main(void)
     tcase_add_test(attention, parameters_are_kept_or_what_failed_is_named);
     tcase_add_test(attention, another_kernel_steps_in_for_one_that_does_not_build);
     TCase *attribution = suite_group(suite, "attribution", open_attribution, close_all);
-    tcase_add_loop_test(attribution, attribution_works_or_names_what_failed, 0, FAULTS);
+    tcase_add_test(attribution, attribution_works_or_names_what_failed);
     TCase *projection = suite_group(suite, "projection", open_projection, close_all);
     tcase_add_test(projection, a_projection_by_clblast_works_or_names_what_failed);
     tcase_add_test(projection, a_projection_that_keeps_the_weight_works_or_names_what_failed);
