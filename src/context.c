@@ -1,4 +1,5 @@
 #include "context_internal.h"
+#include "gemm.h"
 #include "program.h"
 #include "tune.h"
 
@@ -127,6 +128,7 @@ void clattn_context_destroy(clattn_context *context)
         return;
     }
     clattn__kept_free(context->kept);
+    clattn__gemm_forget(context);
     clattn__programs_free(context);
     if (context->queue) {
         clReleaseCommandQueue(context->queue);

@@ -9,6 +9,7 @@
 
 struct clattn__program;
 struct clattn__kept;
+struct clattn__gemm_trial;
 
 enum { CLATTN__FACT_BYTES = 256 };
 
@@ -24,9 +25,10 @@ struct clattn_context {
     char *probe_program; /* NULL = where it is installed */
     void (*log)(void *user, const char *text);
     void *user;
-    clattn__mutex lock; /* of programs, of building and of kept */
+    clattn__mutex lock; /* of programs, of building, of kept and of trials */
     struct clattn__program *programs;
     struct clattn__kept *kept; /* by tuning */
+    struct clattn__gemm_trial *trials;
 };
 
 /* To the caller's log, if there is one. */

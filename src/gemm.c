@@ -2,6 +2,12 @@
 
 #include <clblast_c.h>
 
+#define TEXT(number) #number
+#define VERSION(major, minor, patch) TEXT(major) "." TEXT(minor) "." TEXT(patch)
+
+const char clattn__gemm_version[] =
+    "CLBlast " VERSION(CLBLAST_VERSION_MAJOR, CLBLAST_VERSION_MINOR, CLBLAST_VERSION_PATCH);
+
 /* CLBlast before 1.6.1 is not thread-safe: its caches are the process's, so is this lock. */
 static clattn__mutex clblast_lock = CLATTN__MUTEX_INIT;
 
@@ -19,26 +25,4 @@ clattn_status clattn__gemm(cl_command_queue queue, int64_t m, int64_t n, int64_t
         (size_t)b->pitch, 0.0f, c->mem, (size_t)c->offset, (size_t)c->pitch, &queue, NULL);
     clattn__unlock(&clblast_lock);
     return clattn__opencl((cl_int)code, "CLBlastSgemm");
-}
-
-clattn_status clattn__gemm_prepare(clattn_context *context, int64_t n, int64_t k)
-{
-    /* CLBlast has one kernel for small products and another, with copies, for large ones. */
-    const int64_t few = 1, many = 512;
-    const int64_t elements = many * k + n * k + many * n;
-    cl_int code;
-    cl_mem mem = clCreateBuffer(context->cl, CL_MEM_READ_WRITE, (size_t)elements * sizeof(float),
-                                NULL, &code);
-    TRY(clattn__opencl(code, "clCreateBuffer"));
-    const struct clattn__matrix a = {mem, 0, k}, b = {mem, many * k, k},
-                                c = {mem, many * k + n * k, n};
-    clattn_status status = clattn__gemm(context->queue, few, n, k, &a, &b, &c);
-    if (status == CLATTN_OK) {
-        status = clattn__gemm(context->queue, many, n, k, &a, &b, &c);
-    }
-    if (status == CLATTN_OK) {
-        status = CL(clFinish, context->queue);
-    }
-    clReleaseMemObject(mem);
-    return status;
 }

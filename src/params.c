@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool clattn__fits(const clattn_context *context, const struct clattn__variant *variant,
-                  const void *desc, const int *params, char reason[CLATTN__REASON_BYTES])
+bool clattn__fits(clattn_context *context, const struct clattn__variant *variant, const void *desc,
+                  const int *params, char reason[CLATTN__REASON_BYTES])
 {
     reason[0] = '\0';
-    return !variant->fits || variant->fits(&context->facts, desc, params, reason);
+    return (!variant->fits || variant->fits(&context->facts, desc, params, reason)) &&
+           (!variant->trusted || variant->trusted(context, desc, reason));
 }
 
 /* ---- Choosing ---------------------------------------------------------------- */
@@ -143,7 +144,7 @@ void clattn__params_write(const struct clattn__variant *variant, const int *para
 /* ---- Candidates ----------------------------------------------------------------- */
 
 struct candidates {
-    const clattn_context *context;
+    clattn_context *context;
     const struct clattn__variant *variant;
     const void *desc;
     char label[CLATTN__LABEL_BYTES];

@@ -27,7 +27,7 @@ bool clattn__params_read(const struct clattn__variant *variant, const char *text
 void clattn__params_write(const struct clattn__variant *variant, const int *params,
                           char text[CLATTN__PARAMS_BYTES]);
 
-bool clattn__fits(const clattn_context *context, const struct clattn__variant *variant,
-                  const void *desc, const int *params, char reason[CLATTN__REASON_BYTES]);
+bool clattn__fits(clattn_context *context, const struct clattn__variant *variant, const void *desc,
+                  const int *params, char reason[CLATTN__REASON_BYTES]);
 
 #endif /* CLATTN_PARAMS_H */

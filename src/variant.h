@@ -34,6 +34,8 @@ struct clattn__variant {
      * their choices; writes its reason for refusing. */
     bool (*fits)(const clattn_device_facts *facts, const void *desc, const int *params,
                  char reason[CLATTN__REASON_BYTES]);
+    /* Asked where fits, or none, has not refused: what using it in this context has shown. */
+    bool (*trusted)(clattn_context *context, const void *desc, char reason[CLATTN__REASON_BYTES]);
     struct clattn__param params[CLATTN__MAX_PARAMS]; /* until a name is NULL */
     /* Replaces defaults by what suits the device; NULL = they suit every device. */
     void (*adapt)(const clattn_device_facts *facts, const void *desc, int *params);

@@ -74,6 +74,8 @@ clattn_status clattn__project_launch(const struct project_op *op,
 extern const struct project_way clattn__project_clblast;
 bool clattn__project_clblast_fits(const clattn_device_facts *facts, const void *desc,
                                   const int *params, char reason[CLATTN__REASON_BYTES]);
+bool clattn__project_clblast_trusted(clattn_context *context, const void *desc,
+                                     char reason[CLATTN__REASON_BYTES]);
 
 /* project_matrix.c: of gemm/matrix, for many rows and for few, and of its tests' form with emulated
  * instructions */

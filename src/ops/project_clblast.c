@@ -12,6 +12,14 @@ bool clattn__project_clblast_fits(const clattn_device_facts *facts, const void *
     return d->weight_type == d->type || clattn__refuse_weights(d, reason);
 }
 
+bool clattn__project_clblast_trusted(clattn_context *context, const void *desc,
+                                     char reason[CLATTN__REASON_BYTES])
+{
+    const clattn_project_desc *d = desc;
+    return clattn__gemm_trusted(context, clattn__project_outputs(d), d->in_dim, reason,
+                                CLATTN__REASON_BYTES);
+}
+
 /* ---- Building ------------------------------------------------------------------------ */
 
 static struct clattn__binding bind_convert(cl_kernel kernel, const struct clattn__view *x,
@@ -68,7 +76,7 @@ static clattn_status build_clblast(struct project_op *op, const struct clattn__v
     if (d->bias || d->activation || product_apart(d)) {
         TRY(build_convert(op, CLATTN_F32, d->out_type, d, &op->finish));
     }
-    return clattn__gemm_prepare(op->base.context, clattn__project_outputs(d), d->in_dim);
+    return clattn__gemm_try(op->base.context, clattn__project_outputs(d), d->in_dim);
 }
 
 /* ---- Running ------------------------------------------------------------------------- */

@@ -345,7 +345,8 @@ const struct clattn__variant clattn__project_registry[] = {
     {.name = "gemm/clblast",
      .own = &clattn__project_clblast,
      .library = true,
-     .fits = clattn__project_clblast_fits},
+     .fits = clattn__project_clblast_fits,
+     .trusted = clattn__project_clblast_trusted},
     {.name = "gemm/plain", .own = &product, .geometry = clattn__cells},
     {0},
 };
