@@ -13,6 +13,8 @@ struct clattn_op {
     int params[CLATTN__MAX_PARAMS];
     bool built_in; /* params are what the device gets without tuning */
     char label[CLATTN__LABEL_BYTES];
+    char shape_class[CLATTN__CLASS_BYTES]; /* "" = its kind has none */
+    bool usual[2]; /* variant is what it gets without tuning: for many rows, for few */
     char params_text[CLATTN__PARAMS_BYTES];
     clattn__mutex lock;
     cl_kernel kernel; /* NULL where a library computes */

@@ -196,7 +196,8 @@ static const struct clattn__variant *find_variant(clattn_context *context,
                                                   const void *desc, const char *kernel,
                                                   char reason[CLATTN__REASON_BYTES])
 {
-    for (const struct clattn__variant *v = family->variants; v->name; v++) {
+    const struct clattn__variant *chosen = clattn__tune_chosen(context, family, desc, false), *v;
+    for (size_t n = 0; (v = clattn__variant_at(family, chosen, n))->name; n++) {
         int params[CLATTN__MAX_PARAMS];
         if (kernel ? !clattn__names_variant(kernel, v) : v->few_rows || v->forced_only) {
             continue;

@@ -65,7 +65,8 @@ static bool drop(struct clattn__kept **list, const char *label)
 /* ---- The file ------------------------------------------------------------------- */
 
 /* A file is a line about the device and the versions that its contents were measured with, then
- * one line for each kind of kernel: "attention/wide f32 d64 causal: VECTORS=3 KEYS=8". */
+ * one line for each kind of kernel: "attention/wide f32 d64 causal: VECTORS=3 KEYS=8", and for each
+ * class of ops whose kernel was chosen: "project f16 in>=1024 out>=1024: gemm/matrix". */
 
 /* Devices may share a directory, so its name comes from theirs; a new version finds the old file,
  * and says that it is stale. */
@@ -108,13 +109,13 @@ static bool read_line(FILE *file, char *line, size_t bytes)
     return whole && c == '\n';
 }
 
-/* The variant whose name a label begins with. */
-static const struct clattn__variant *variant_of(const char *label)
+/* The variant of that name, or NULL; op NULL = of any. */
+static const struct clattn__variant *variant_named(const char *op, const char *name, size_t length)
 {
-    const size_t length = strcspn(label, " ");
     for (const struct clattn__family *const *family = clattn__families; *family; family++) {
         for (const struct clattn__variant *v = (*family)->variants; v->name; v++) {
-            if (strlen(v->name) == length && !strncmp(v->name, label, length)) {
+            if (strlen(v->name) == length && !strncmp(v->name, name, length) &&
+                (!op || !strcmp(op, (*family)->op))) {
                 return v;
             }
         }
@@ -122,18 +123,38 @@ static const struct clattn__variant *variant_of(const char *label)
     return NULL;
 }
 
-static bool parse_line(const char *line, struct clattn__kept *kept)
+/* A class begins with its op. */
+static const char *op_of(const char *label)
+{
+    const size_t length = strcspn(label, " ");
+    for (const struct clattn__family *const *family = clattn__families; *family; family++) {
+        if ((*family)->shape_class && strlen((*family)->op) == length &&
+            !strncmp((*family)->op, label, length)) {
+            return (*family)->op;
+        }
+    }
+    return NULL;
+}
+
+static const char few_words[] = " few rows";
+
+static bool is_of_few(const char *label)
+{
+    const size_t length = strlen(label), end = sizeof few_words - 1;
+    return length > end && !strcmp(label + length - end, few_words);
+}
+
+/* Those made for few rows do not serve many, and those made for tests none. */
+static bool may_be_chosen(const struct clattn__variant *variant, bool few)
+{
+    return !variant->forced_only && (few || !variant->few_rows);
+}
+
+static bool parse_params(const char *text, struct clattn__kept *kept)
 {
     char reason[CLATTN__REASON_BYTES];
-    const char *colon = strstr(line, ": ");
-    const size_t length = colon ? (size_t)(colon - line) : 0;
-    memset(kept, 0, sizeof *kept);
-    if (length == 0 || length >= sizeof kept->label) {
-        return false;
-    }
-    memcpy(kept->label, line, length);
-    kept->variant = variant_of(kept->label);
-    if (!kept->variant || !clattn__params_read(kept->variant, colon + 2, kept->params, reason)) {
+    kept->variant = variant_named(NULL, kept->label, strcspn(kept->label, " "));
+    if (!kept->variant || !clattn__params_read(kept->variant, text, kept->params, reason)) {
         return false;
     }
     for (int i = 0; i < CLATTN__MAX_PARAMS; i++) {
@@ -142,6 +163,34 @@ static bool parse_line(const char *line, struct clattn__kept *kept)
         }
     }
     return true;
+}
+
+static bool parse_line(const char *line, struct clattn__kept *kept)
+{
+    const char *colon = strstr(line, ": ");
+    const size_t length = colon ? (size_t)(colon - line) : 0;
+    memset(kept, 0, sizeof *kept);
+    if (length == 0 || length >= sizeof kept->label) {
+        return false;
+    }
+    memcpy(kept->label, line, length);
+    const char *op = op_of(kept->label);
+    if (!op) {
+        return parse_params(colon + 2, kept);
+    }
+    kept->chosen = true;
+    kept->variant = variant_named(op, colon + 2, strlen(colon + 2));
+    return kept->variant && may_be_chosen(kept->variant, is_of_few(kept->label));
+}
+
+/* What stands behind the colon. */
+static void write_kept(const struct clattn__kept *kept, char text[CLATTN__PARAMS_BYTES])
+{
+    if (kept->chosen) {
+        snprintf(text, CLATTN__PARAMS_BYTES, "%s", kept->variant->name);
+    } else {
+        clattn__params_write(kept->variant, kept->params, text);
+    }
 }
 
 static struct clattn__kept *read_file(const clattn_context *context)
@@ -179,7 +228,7 @@ static bool write_list(FILE *file, const clattn_context *context, const struct c
     write_header(context, text);
     bool written = fprintf(file, "%s\n", text) > 0;
     for (; list; list = list->next) {
-        clattn__params_write(list->variant, list->params, text);
+        write_kept(list, text);
         written = fprintf(file, "%s: %s\n", list->label, text) > 0 && written;
     }
     return written;
@@ -218,12 +267,53 @@ bool clattn__tune_find(clattn_context *context, const char *label, int params[CL
     return kept;
 }
 
+static void class_label(const char shape_class[CLATTN__CLASS_BYTES], bool few_rows, char label[CLATTN__LABEL_BYTES])
+{
+    snprintf(label, CLATTN__LABEL_BYTES, "%s%s", shape_class, few_rows ? few_words : "");
+}
+
+const struct clattn__variant *clattn__tune_chosen(clattn_context *context,
+                                                  const struct clattn__family *family,
+                                                  const void *desc, bool few_rows)
+{
+    char shape_class[CLATTN__CLASS_BYTES], label[CLATTN__LABEL_BYTES];
+    if (!family->shape_class) {
+        return NULL;
+    }
+    family->shape_class(desc, shape_class);
+    class_label(shape_class, few_rows, label);
+    clattn__lock(&context->lock);
+    const struct clattn__kept *kept = find(context->kept, label);
+    const struct clattn__variant *variant = kept ? kept->variant : NULL;
+    clattn__unlock(&context->lock);
+    return variant;
+}
+
 /* Whether that changed the list, in *changed; false without memory. */
-static bool change(struct clattn__kept **list, const struct clattn__kept *kept, bool built_in,
+static bool change(struct clattn__kept **list, const struct clattn__kept *kept, bool forget,
                    bool *changed)
 {
-    *changed = !built_in || drop(list, kept->label);
-    return built_in || put(list, kept);
+    *changed = !forget || drop(list, kept->label);
+    return forget || put(list, kept);
+}
+
+/* In the context and in its file; forget: what has its label goes. */
+static clattn_status keep(clattn_context *context, const struct clattn__kept *kept, bool forget)
+{
+    bool changed;
+    clattn__lock(&context->lock);
+    bool done = change(&context->kept, kept, forget, &changed);
+    if (done && context->cache_dir) {
+        /* What another process has written since belongs there too. */
+        struct clattn__kept *file = read_file(context);
+        done = change(&file, kept, forget, &changed);
+        if (done && changed) {
+            write_file(context, file);
+        }
+        clattn__kept_free(file);
+    }
+    clattn__unlock(&context->lock);
+    return done ? CLATTN_OK : clattn__out_of_memory();
 }
 
 clattn_status clattn_tune_keep(const clattn_op *op)
@@ -234,26 +324,28 @@ clattn_status clattn_tune_keep(const clattn_op *op)
     if (!op->params_text[0]) {
         return clattn__refuse("tune: %s has no parameters to keep", op->label);
     }
-    clattn_context *context = op->context;
     struct clattn__kept kept = {.variant = op->variant};
     memcpy(kept.label, op->label, sizeof kept.label);
     for (int i = 0; i < CLATTN__MAX_PARAMS; i++) {
         kept.params[i] = clattn__tunable(&op->variant->params[i]) ? op->params[i] : 0;
     }
-    bool changed;
-    clattn__lock(&context->lock);
-    bool done = change(&context->kept, &kept, op->built_in, &changed);
-    if (done && context->cache_dir) {
-        /* What another process has written since belongs there too. */
-        struct clattn__kept *file = read_file(context);
-        done = change(&file, &kept, op->built_in, &changed);
-        if (done && changed) {
-            write_file(context, file);
-        }
-        clattn__kept_free(file);
+    return keep(op->context, &kept, op->built_in);
+}
+
+clattn_status clattn_tune_choose(const clattn_op *op, bool few_rows)
+{
+    if (!op) {
+        return clattn__refuse("tune: op is NULL");
     }
-    clattn__unlock(&context->lock);
-    return done ? CLATTN_OK : clattn__out_of_memory();
+    if (!op->shape_class[0]) {
+        return clattn__refuse("tune: which kernel serves %s is not chosen by measuring", op->label);
+    }
+    if (!may_be_chosen(op->variant, few_rows)) {
+        return clattn__refuse("tune: %s is not for every call", op->variant->name);
+    }
+    struct clattn__kept kept = {.variant = op->variant, .chosen = true};
+    class_label(op->shape_class, few_rows, kept.label);
+    return keep(op->context, &kept, op->usual[few_rows]);
 }
 
 /* The n-th entry, copied, so that a report may call the library. */
@@ -279,7 +371,7 @@ clattn_status clattn_tune_list(clattn_context *context, clattn_tune_report *repo
     }
     for (int n = 0; entry(context, n, &kept); n++) {
         char params[CLATTN__PARAMS_BYTES];
-        clattn__params_write(kept.variant, kept.params, params);
+        write_kept(&kept, params);
         report(user, kept.label, params);
     }
     return CLATTN_OK;

@@ -3,26 +3,18 @@
 #include "op.h"
 #include "params.h"
 #include "program.h"
+#include "tune.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const struct clattn__family *const clattn__families[] = {&clattn__attention_family,
-                                                         &clattn__project_family,
-                                                         &clattn__norm_family,
-                                                         &clattn__rope_family,
-                                                         &clattn__activation_family,
-                                                         &clattn__embed_family,
-                                                         &clattn__softmax_family,
-                                                         &clattn__topk_family,
-                                                         &clattn__append_family,
-                                                         &clattn__merge_family,
-                                                         &clattn__additive_family,
-                                                         &clattn__moe_family,
-                                                         &clattn__attribution_family,
-                                                         &clattn__rollout_family,
-                                                         NULL};
+const struct clattn__family *const clattn__families[] = {
+    &clattn__attention_family,   &clattn__project_family,    &clattn__norm_family,
+    &clattn__rope_family,        &clattn__activation_family, &clattn__embed_family,
+    &clattn__softmax_family,     &clattn__topk_family,       &clattn__append_family,
+    &clattn__merge_family,       &clattn__additive_family,   &clattn__moe_family,
+    &clattn__attribution_family, &clattn__rollout_family,    NULL};
 
 bool clattn__names_variant(const char *text, const struct clattn__variant *variant)
 {
@@ -82,11 +74,21 @@ const char *clattn__variant_file(const struct clattn__variant *variant)
     return variant->file ? variant->file : variant->name;
 }
 
+const struct clattn__variant *clattn__variant_at(const struct clattn__family *family,
+                                                 const struct clattn__variant *chosen, size_t n)
+{
+    const size_t place = chosen ? (size_t)(chosen - family->variants) : 0;
+    return chosen && n == 0       ? chosen
+           : chosen && n <= place ? &family->variants[n - 1]
+                                  : &family->variants[n];
+}
+
 void clattn__report_variants(clattn_context *context, const struct clattn__family *family,
                              const void *desc, const char *kernel, clattn_variant_report *report,
                              void *user)
 {
-    for (const struct clattn__variant *v = family->variants; v->name; v++) {
+    const struct clattn__variant *chosen = clattn__tune_chosen(context, family, desc, false), *v;
+    for (size_t n = 0; (v = clattn__variant_at(family, chosen, n))->name; n++) {
         if (v->forced_only && !(kernel && clattn__names_variant(kernel, v))) {
             continue;
         }
@@ -102,10 +104,11 @@ const struct clattn__variant *clattn__few_rows_variant(clattn_context *context,
                                                        const void *desc,
                                                        int params[CLATTN__MAX_PARAMS])
 {
-    for (const struct clattn__variant *v = family->variants; v->name; v++) {
+    const struct clattn__variant *chosen = clattn__tune_chosen(context, family, desc, true), *v;
+    for (size_t n = 0; (v = clattn__variant_at(family, chosen, n))->name; n++) {
         char reason[CLATTN__REASON_BYTES];
         clattn__params_choose(context, family, v, desc, params);
-        if (v->few_rows && clattn__fits(context, v, desc, params, reason)) {
+        if ((v->few_rows || v == chosen) && clattn__fits(context, v, desc, params, reason)) {
             return v;
         }
     }
@@ -118,6 +121,31 @@ static void describe_params(clattn_op *op, const void *desc)
     clattn__params_write(op->variant, op->params, op->params_text);
     clattn__params_built_in(op->context, op->variant, desc, built_in);
     op->built_in = !memcmp(op->params, built_in, sizeof built_in);
+}
+
+/* What would be taken if nothing had been chosen. */
+static const struct clattn__variant *usual_variant(clattn_context *context,
+                                                   const struct clattn__family *family,
+                                                   const void *desc, bool few_rows)
+{
+    for (const struct clattn__variant *v = family->variants; v->name; v++) {
+        char reason[CLATTN__REASON_BYTES];
+        int params[CLATTN__MAX_PARAMS];
+        clattn__params_choose(context, family, v, desc, params);
+        if (v->few_rows == few_rows && !v->forced_only &&
+            clattn__fits(context, v, desc, params, reason)) {
+            return v;
+        }
+    }
+    return few_rows ? usual_variant(context, family, desc, false) : NULL;
+}
+
+static void describe_class(clattn_op *op, const void *desc)
+{
+    op->family->shape_class(desc, op->shape_class);
+    for (int few = 0; few < 2; few++) {
+        op->usual[few] = op->variant == usual_variant(op->context, op->family, desc, few);
+    }
 }
 
 static clattn_status try_variant(clattn_context *context, const struct clattn__family *family,
@@ -135,6 +163,9 @@ static clattn_status try_variant(clattn_context *context, const struct clattn__f
     memcpy(op->params, params, sizeof op->params);
     if (family->label) {
         family->label(variant, desc, op->label);
+    }
+    if (family->shape_class) {
+        describe_class(op, desc);
     }
     describe_params(op, desc);
     const clattn_status status = family->build(op, desc);
@@ -184,7 +215,9 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
     if (forced && !kernel) {
         return clattn__refuse("%s: params are given, but no kernel to force them on", family->op);
     }
-    for (const struct clattn__variant *variant = family->variants; variant->name; variant++) {
+    const struct clattn__variant *chosen = clattn__tune_chosen(context, family, desc, false);
+    const struct clattn__variant *variant;
+    for (size_t n = 0; (variant = clattn__variant_at(family, chosen, n))->name; n++) {
         if (kernel ? !clattn__names_variant(kernel, variant)
                    : variant->few_rows || variant->forced_only) {
             continue;

@@ -11,6 +11,7 @@ enum {
     CLATTN__MAX_CHOICES = 8,
     CLATTN__REASON_BYTES = 200,
     CLATTN__LABEL_BYTES = 160,
+    CLATTN__CLASS_BYTES = 96,
     CLATTN__PARAMS_BYTES = 160
 };
 
@@ -53,6 +54,9 @@ struct clattn__family {
      * build writes it, and nothing is tuned. */
     void (*label)(const struct clattn__variant *variant, const void *desc,
                   char text[CLATTN__LABEL_BYTES]);
+    /* "project f16 in>=1024 out>=1024": the class of which what was measured for one counts for
+     * all, which kernel is best.  NULL: that is no matter of measuring. */
+    void (*shape_class)(const void *desc, char text[CLATTN__CLASS_BYTES]);
     clattn_status (*build)(clattn_op *op, const void *desc); /* compiles what op->variant needs */
     void (*release)(clattn_op *op); /* of what build made, also when it failed midway */
     /* Calls visit for each descriptor that clattn_context_warm should build; stops when it fails.
@@ -111,7 +115,13 @@ clattn_status clattn__report_candidates(clattn_context *context,
                                         const char *kernel, clattn_candidate_report *report,
                                         void *user);
 
-/* The first variant for few rows that fits, with its parameters; NULL if there is none. */
+/* The n-th variant in the order in which they are tried: the table's, but the chosen one, which may
+ * be NULL, comes first.  Its name is NULL at the end. */
+const struct clattn__variant *clattn__variant_at(const struct clattn__family *family,
+                                                 const struct clattn__variant *chosen, size_t n);
+
+/* The variant for few rows: the one that was chosen for them if it fits, else the first that was
+ * made for them and fits; NULL if there is none.  With its parameters. */
 const struct clattn__variant *clattn__few_rows_variant(clattn_context *context,
                                                        const struct clattn__family *family,
                                                        const void *desc,

@@ -73,13 +73,14 @@ CLBlastStatusCode CLBlastSgemm(const CLBlastLayout layout, const CLBlastTranspos
 
 /* ---- Projections ------------------------------------------------------------------- */
 
-/* Where no kernel for CPUs stands before CLBlast. */
+/* A GPU, to which kernels for CPUs are nothing. */
 static clattn_context *open_context(const char *cache_dir)
 {
     const clattn_context_desc desc = {
         .cache_dir = cache_dir, .log = log_append, .user = &fixture.log};
     clattn_context *context;
     assert_ok(clattn_context_create(&desc, &context));
+    context->facts.type = CL_DEVICE_TYPE_GPU;
     context->facts.vector_width = 1;
     memset(&clblast, 0, sizeof clblast);
     return context;

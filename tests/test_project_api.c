@@ -28,7 +28,7 @@ static void look_for(void *kernel, const char *name, const char *refusal)
 /* Whether this device takes the kernel; where not, there is nothing to test of it. */
 static bool fits(const char *kernel)
 {
-    const clattn_project_desc desc = {.in_dim = IN, .out_dim = OUT};
+    const clattn_project_desc desc = {.in_dim = IN, .out_dim = OUT, .kernel = kernel};
     assert_ok(clattn_project_variants(fixture.context, &desc, look_for, &kernel));
     return kernel == NULL;
 }

@@ -5,9 +5,11 @@
  *   clattn_*_candidates   which sets of parameters a kernel can be compiled with here
  *   desc.kernel, .params  make an op with one of them
  *   clattn_tune_keep      from now on, ops of that kind use it; also in later contexts
+ *   clattn_tune_choose    from now on, ops of that class get its kernel rather than another
  *
  * A kind is what a kernel is compiled for, as clattn_op_kernel tells it: "attention/wide f32
- * d64 causal".  Kept sets belong to the device and the versions of driver and library. */
+ * d64 causal".  A class is coarser: types, and sizes within a factor of 4, "project f16 in>=1024
+ * out>=4096".  What is kept belongs to the device and the versions of driver and library. */
 #ifndef CLATTN_TUNE_H
 #define CLATTN_TUNE_H
 
@@ -50,7 +52,14 @@ clattn_status clattn_classic_candidates(clattn_context *context, const clattn_cl
  * a line in the log. */
 clattn_status clattn_tune_keep(const clattn_op *op);
 
-/* Everything kept, in no order.  Strings live during the call. */
+/* Chooses an op's kernel: ops of its class made in its context from now on try it before others,
+ * for calls of many rows or of few (clattn_project_kernel tells which a call takes).  Kept as
+ * parameters are; choosing what would be taken anyway forgets what was kept.  Of projections alone,
+ * layers made of them included; a kernel made for few rows is not chosen for many. */
+clattn_status clattn_tune_choose(const clattn_op *op, bool few_rows);
+
+/* Everything kept, in no order: a kind with its parameters, a class with its kernel ("project f32
+ * in>=1024 out>=1024 few rows", "gemm/plain").  Strings live during the call. */
 typedef void clattn_tune_report(void *user, const char *kernel, const char *params);
 clattn_status clattn_tune_list(clattn_context *context, clattn_tune_report *report, void *user);
 

@@ -23,16 +23,40 @@ static void label(const struct clattn__variant *variant, const void *desc,
              d->activation ? " " : "", d->activation ? clattn__activation_name(d->activation) : "");
 }
 
+/* Powers of 4: within one of these classes of sizes the same kernel is best, more or less. */
+static int32_t size_class(int32_t size)
+{
+    int32_t least = 1;
+    while (least <= size / 4) {
+        least *= 4;
+    }
+    return least;
+}
+
+static void shape_class(const void *desc, char text[CLATTN__CLASS_BYTES])
+{
+    const clattn_project_desc *d = desc;
+    snprintf(text, CLATTN__CLASS_BYTES, "project %s%s%s in>=%d out>=%d", clattn_type_name(d->type),
+             d->type == d->weight_type ? "" : "*",
+             d->type == d->weight_type ? "" : clattn_type_name(d->weight_type),
+             size_class(d->in_dim), size_class(d->out_dim));
+}
+
 /* Constant weights are packed once, and packed weights serve few rows too; those in blocks are
- * not packed. */
+ * not packed.  What packs has no second place for what it packs. */
 static void build_few(struct project_op *op)
 {
     const struct clattn__variant *variant = clattn__few_rows_variant(
         op->base.context, &clattn__project_family, &op->desc, op->few_params);
-    if (!variant || (op->weight.mem && op->pack)) {
+    if (!variant || variant == op->base.variant || (op->weight.mem && op->pack)) {
         return;
     }
     const struct project_way *way = clattn__project_way(variant);
+    if (way->packs) {
+        clattn__log(op->base.context, "project: not %s for few rows: it packs weights",
+                    variant->name);
+        return;
+    }
     if (way->build(op, variant, op->few_params, &op->few) == CLATTN_OK) {
         op->few_way = way;
         op->few_variant = variant;
@@ -112,6 +136,7 @@ const struct clattn__family clattn__project_family = {
     .variants = clattn__project_registry,
     .op_bytes = sizeof(struct project_op),
     .label = label,
+    .shape_class = shape_class,
     .build = build,
     .release = release,
     .usual = usual,

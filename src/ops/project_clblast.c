@@ -3,12 +3,17 @@
 
 #include "../gemm.h"
 
+#include <stdio.h>
+
 bool clattn__project_clblast_fits(const clattn_device_facts *facts, const void *desc,
                                   const int *params, char reason[CLATTN__REASON_BYTES])
 {
     const clattn_project_desc *d = desc;
-    (void)facts;
     (void)params;
+    if (facts->type & CL_DEVICE_TYPE_CPU && !d->kernel) {
+        snprintf(reason, CLATTN__REASON_BYTES, "is for GPUs; on a CPU it must be forced");
+        return false;
+    }
     return d->weight_type == d->type || clattn__refuse_weights(d, reason);
 }
 
