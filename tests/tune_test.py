@@ -94,6 +94,38 @@ def finds_what_is_faster_and_right(kernels):
     assert row["wrong"] == 0 and stored() == ({KIND: row["best"]["params"]} if row["kept"] else {}), row
 
 
+def chooses_a_kernel(kernels):
+    """Of gemm/wide or gemm/gemv_wide that waste time, and gemm/plain, which does not."""
+    for name in ("wide", "gemv_wide"):
+        path = kernels / "gemm" / f"{name}.cl"
+        head, begin = f"void gemm_{name}(", "\n{\n"
+        text = path.read_text()
+        at = text.index(begin, text.index(head)) + len(begin)
+        path.write_text(text[:at] + "    volatile int wasted = 0;\n    while (wasted < 3000000) {\n"
+                                    "        wasted++;\n    }\n" + text[at:])
+    case = ("--case", "project --rows 40 --in 64 --out 70 --type f16", "--budget", "1")
+    few = ("--case", "project --rows 2 --in 64 --out 70 --type f16", "--budget", "1")
+    many_class, few_class = "project f16 in>=64 out>=64", "project f16 in>=64 out>=64 few rows"
+
+    row = json.loads(tune("--dry-run", *case, "--json"))["rows"][0]
+    if "kernels" not in row:
+        return  # gemm/plain alone serves this device
+    row = json.loads(tune(*case, "--json", kernels=kernels))["rows"][0]
+    assert row["kernels"]["fastest"] == "gemm/plain" != row["kernels"]["usual"], row
+    assert row["kernels"]["gain"] > 0.03 and row["kernels"]["rows"] == "many", row
+    assert "no other parameters" in row["skipped"], row
+    assert stored() == {many_class: "gemm/plain"}
+    text = tune(*few, kernels=kernels)
+    assert "kernels for few rows gemm/plain is fastest" in text, text
+    assert stored() == {many_class: "gemm/plain", few_class: "gemm/plain"}
+
+    # Without the waste others are faster, and what was chosen is forgotten.
+    row = json.loads(tune(*case, "--json"))["rows"][0]
+    assert row["kernels"]["usual"] == row["kernels"]["fastest"] != "gemm/plain", row
+    assert stored() == {few_class: "gemm/plain"}
+    tune("--reset")
+
+
 def tells_people(kernels):
     text = tune(*CASE, "--kernel", "row", kernels=kernels)
     assert KIND in text and "built in" in text and "% faster: kept" in text and "1 wrong" in text, text
@@ -150,6 +182,7 @@ with tempfile.TemporaryDirectory() as directory:
     spoil(kernels)
     finds_what_is_faster_and_right(kernels)
     tune("--reset")
+    chooses_a_kernel(kernels)
     tells_people(kernels)
     info_tells_what_is_tuned(Path(directory) / "home")
     refuses()

@@ -50,7 +50,9 @@ static const command_line line = {
         "a set of its own.  Each candidate is compiled, compared with the double-precision\n"
         "reference, and timed in turns with the best so far.  The best is stored if it beats the\n"
         "built-in ones by more than 3% in each of several comparisons.  Programs that name the\n"
-        "same cache directory use it for every call of that kind, whatever its number of rows.",
+        "same cache directory use it for every call of that kind, whatever its number of rows.\n"
+        "For projections, the kernels that can serve are compared first, in the same way, and the\n"
+        "fastest is chosen for sizes like these, for few rows (up to 6) or for many.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .examples = "  clattn tune\n"
@@ -156,16 +158,30 @@ typedef struct tuner {
 static bool store(tuner *t, const struct test_case *c, tune_row *row)
 {
     reason why;
-    if (t->options->dry_run || row->skipped[0]) {
+    if (t->options->dry_run) {
         return true;
     }
-    if (!tune_store(&t->kept, c, row, &why)) {
+    const bool searched = !row->skipped[0];
+    if ((row->kernels > 1 && !tune_store_kernel(&t->kept, c, row, &why)) ||
+        (searched && !tune_store(&t->kept, c, row, &why))) {
         progress_end(t->show);
-        fail("%s: %s", row->kernel, why.text);
+        fail("%s: %s", searched ? row->kernel : row->fastest, why.text);
         return false;
     }
-    row->stored = true;
+    row->stored = searched;
     return true;
+}
+
+/* The kernel first, then its parameters. */
+static bool measure(const tune_job *job, struct test_case *c, tune_row *row)
+{
+    if (!tune_kernels(job, row)) {
+        return false;
+    }
+    if (row->chosen) {
+        snprintf(c->kernel, sizeof c->kernel, "%s", row->fastest);
+    }
+    return tune_case(job, row);
 }
 
 /* Compiles in a context of its own, without a cache: a hundred candidates are not worth keeping. */
@@ -189,7 +205,7 @@ static bool tune_one(tuner *t, size_t number)
                           .show = t->show,
                           .number = number,
                           .total = t->cases.count};
-    const bool done = tune_case(&job, row) && store(t, &c, row);
+    const bool done = measure(&job, &c, row) && store(t, &c, row);
     session_close(&measured);
     progress_end(t->show);
     if (done && !t->options->common.json && !t->options->common.quiet) {
@@ -237,7 +253,7 @@ static int tune(tuner *t)
         if (!tune_one(t, i)) {
             return EXIT_FAILED;
         }
-        skipped += t->rows[i].skipped[0] != '\0';
+        skipped += t->rows[i].skipped[0] && t->rows[i].kernels < 2;
     }
     if (t->options->common.json && !tune_print_json(t->rows, t->cases.count, t->kept.facts)) {
         return EXIT_FAILED;

@@ -35,42 +35,6 @@ static void add_set(void *user, const clattn_candidate *candidate)
     snprintf(item->params, sizeof item->params, "%s", candidate->params);
 }
 
-/* ---- Comparing two ------------------------------------------------------------------------ */
-
-enum { ROUNDS_MIN = 3, ROUNDS_MAX = 1000 };
-
-typedef struct duel {
-    double ms[2]; /* best of each */
-} duel;
-
-/* The two take turns, so that both see the same moments of a busy machine.  Ends early where the
- * second is hopeless: slower by that factor (0 = never).  False after a line. */
-static bool compare(const workload *one, const workload *other, cl_command_queue queue,
-                    double seconds, double hopeless, duel *result)
-{
-    const workload *const both[2] = {one, other};
-    const double end = now_ms() + seconds * 1e3;
-    for (int i = 0; i < 2; i++) { /* memory touched, caches filled */
-        result->ms[i] = workload_time(both[i], queue);
-        if (result->ms[i] < 0) {
-            return false;
-        }
-    }
-    for (int round = 0; round < ROUNDS_MAX && (round < ROUNDS_MIN || now_ms() < end); round++) {
-        for (int i = 0; i < 2; i++) {
-            const double ms = workload_time(both[i], queue);
-            if (ms < 0) {
-                return false;
-            }
-            result->ms[i] = ms < result->ms[i] ? ms : result->ms[i];
-        }
-        if (hopeless > 0 && round + 1 >= ROUNDS_MIN && result->ms[1] > hopeless * result->ms[0]) {
-            break;
-        }
-    }
-    return true;
-}
-
 /* ---- The walk ------------------------------------------------------------------------------ */
 
 typedef struct search {
@@ -96,31 +60,6 @@ static void tell(const search *s)
                   s->row->tried, s->sets.count, s->row->best);
 }
 
-/* What is wrong with it is told at once; the search goes on without it. */
-static void report_wrong(search *s, const char *line, const struct check_result *result)
-{
-    progress_end(s->job->show);
-    fprintf(stderr, "WRONG %s: %s\n  clattn check --case \"%s\"\n", s->kernel, result->why, line);
-    s->row->wrong++;
-}
-
-/* Whether it is faster than the best so far, twice: on a busy machine a walk that trusts one
- * comparison drifts away.  False after a line. */
-static bool is_faster(const search *s, const workload *w, bool *faster)
-{
-    static const double seconds[] = {0.15, 0.3};
-    const double margin = 1.01, hopeless = 1.15;
-    *faster = true;
-    for (int i = 0; i < 2 && *faster; i++) {
-        duel d;
-        if (!compare(&s->best, w, s->job->measured->queue, seconds[i], hopeless, &d)) {
-            return false;
-        }
-        *faster = d.ms[0] > margin * d.ms[1];
-    }
-    return true;
-}
-
 /* One more candidate: compiled, verified, timed, and perhaps the new best.  One that is not to be
  * had or computes wrongly is passed over; false after a line. */
 static bool try_set(search *s, set *candidate)
@@ -136,13 +75,14 @@ static bool try_set(search *s, set *candidate)
         return true;
     }
     if (!tune_verify(on, &w.c, line, sizeof line, &result)) {
-        report_wrong(s, line, &result);
+        tune_report_wrong(s->job, s->kernel, line, &result);
+        s->row->wrong++;
         candidate->wrong = true;
         workload_close(&w);
         return true;
     }
     bool faster = true;
-    const bool done = !s->best.op || is_faster(s, &w, &faster);
+    const bool done = !s->best.op || tune_is_faster(&s->best, &w, on->queue, &faster);
     if (!done || !faster) {
         workload_close(&w);
         return done;
@@ -194,32 +134,26 @@ static bool skip(tune_row *row, const char *why)
     return true;
 }
 
-/* The best against the built-in one, several times: luck does not come back. */
+/* The best against the built-in one. */
 static bool confirm(search *s)
 {
-    enum { COMPARISONS = 3 };
-    const double enough = 0.03;
     tune_row *row = s->row;
     workload built_in;
     reason why;
+    tune_gain gain;
     if (!workload_twin(&built_in, &s->first, s->job->measured, s->kernel, row->built_in, &why)) {
         return skip(row, why.text);
     }
-    bool done = true;
-    for (int i = 0; i < COMPARISONS && done; i++) {
-        duel d = {{0, 0}};
-        done = compare(&built_in, &s->best, s->job->measured->queue, 0.4, 0, &d);
-        const double gain = d.ms[0] / d.ms[1] - 1;
-        row->gain = i == 0 || gain < row->gain ? gain : row->gain;
-        row->built_in_ms = i == 0 || d.ms[0] < row->built_in_ms ? d.ms[0] : row->built_in_ms;
-        row->best_ms = i == 0 || d.ms[1] < row->best_ms ? d.ms[1] : row->best_ms;
-    }
+    const bool done = tune_confirm(&built_in, &s->best, s->job->measured->queue, &gain);
     workload_close(&built_in);
+    row->gain = gain.least;
+    row->built_in_ms = gain.ms[0];
+    row->best_ms = gain.ms[1];
     if (strcmp(row->best, row->built_in) == 0) { /* what differed was luck */
         row->gain = 0;
         row->best_ms = row->built_in_ms;
     } else {
-        row->better = done && (row->gain > enough || s->sets.items[s->sets.built_in].wrong);
+        row->better = done && (gain.enough || s->sets.items[s->sets.built_in].wrong);
     }
     return done;
 }

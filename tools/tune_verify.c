@@ -1,4 +1,5 @@
 /* Whether a candidate computes rightly: small cases that are compiled like the one to be tuned. */
+#include "progress.h"
 #include "tune.h"
 
 #include <stdio.h>
@@ -40,6 +41,13 @@ static void shrink_project(struct test_case *c, int number)
     const int32_t block = clattn_type_block(case_weight_type(c));
     c->in_dim = ((number ? 131 : 1100) + block - 1) / block * block;
     c->out_dim = number ? 67 : 71;
+}
+
+void tune_report_wrong(const tune_job *job, const char *kernel, const char *line,
+                       const struct check_result *result)
+{
+    progress_end(job->show);
+    fprintf(stderr, "WRONG %s: %s\n  clattn check --case \"%s\"\n", kernel, result->why, line);
 }
 
 bool tune_verify(const session *s, const struct test_case *c, char *line, size_t line_bytes,

@@ -49,6 +49,9 @@ typedef struct workload_kind {
     /* As clattn_*_candidates; NULL = what it is made of is tuned by itself. */
     clattn_status (*candidates)(const workload *w, clattn_context *context, const char *kernel,
                                 clattn_candidate_report *report, void *user);
+    /* As clattn_*_variants; NULL = which kernel serves is not chosen by measuring. */
+    clattn_status (*variants)(const workload *w, clattn_context *context,
+                              clattn_variant_report *report, void *user);
 } workload_kind;
 
 struct workload {

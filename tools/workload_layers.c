@@ -43,6 +43,7 @@ static clattn_project_desc project_desc_of(const workload *w, const char *kernel
                                       .residual = c->own.project.residual,
                                       .kernel = kernel,
                                       .weight = w->operands[WEIGHT].view,
+                                      .weight_type = case_weight_type(c),
                                       .params = c->params[0] ? c->params : NULL};
     return desc;
 }
@@ -86,9 +87,16 @@ static clattn_status candidates_project(const workload *w, clattn_context *conte
     return clattn_project_candidates(context, &desc, report, user);
 }
 
-const workload_kind project_kind = {"project",         describe_project,  create_project,
-                                    bind_project,      scratch_project,   run_project,
-                                    kernel_of_project, candidates_project};
+static clattn_status variants_project(const workload *w, clattn_context *context,
+                                      clattn_variant_report *report, void *user)
+{
+    const clattn_project_desc desc = project_desc_of(w, NULL);
+    return clattn_project_variants(context, &desc, report, user);
+}
+
+const workload_kind project_kind = {"project",         describe_project,   create_project,
+                                    bind_project,      scratch_project,    run_project,
+                                    kernel_of_project, candidates_project, variants_project};
 
 /* ---- Layer ------------------------------------------------------------------------------ */
 
