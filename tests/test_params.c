@@ -290,6 +290,7 @@ START_TEST(what_is_built_in_for_a_device_is_among_the_choices_and_fits)
             facts->vector_width = devices[d].vector_width;
             facts->lanes = devices[d].lanes;
             facts->engine = devices[d].engine;
+            facts->type = devices[d].engine ? CL_DEVICE_TYPE_GPU : CL_DEVICE_TYPE_CPU;
             facts->subgroup_sizes = 8 | 16 | 32 | 64;
             facts->local_bytes = devices[d].engine ? 48 << 10 : 32 << 10;
             facts->max_work_group = devices[d].engine ? 256 : 64;

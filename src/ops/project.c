@@ -120,10 +120,15 @@ static clattn_status complete(const clattn_project_desc *desc, clattn_project_de
 
 static void usual(void (*visit)(void *user, const void *desc), void *user)
 {
-    static const clattn_type weights[] = {CLATTN_F32, CLATTN_Q8_0};
-    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
-        const clattn_project_desc desc = {
-            .in_dim = 1024, .out_dim = 1024, .bias = true, .weight_type = weights[i]};
+    static const clattn_type types[][2] = {
+        {CLATTN_F32, CLATTN_F32}, {CLATTN_F32, CLATTN_Q8_0}, {CLATTN_F16, CLATTN_F16}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        const clattn_project_desc desc = {.in_dim = 1024,
+                                          .out_dim = 1024,
+                                          .type = types[i][0],
+                                          .out_type = types[i][0],
+                                          .bias = true,
+                                          .weight_type = types[i][1]};
         clattn_project_desc full;
         if (complete(&desc, &full) == CLATTN_OK) {
             visit(user, &full);

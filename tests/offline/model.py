@@ -38,23 +38,40 @@ class Loop:
 
 @dataclass
 class Tile:
-    """What one wave does with a tile of keys, as kernels/attention/matrix.h says."""
+    """What one wave does in a round: with a tile of keys, or of columns that a product sums over."""
 
     flops: float
     bytes: float  # fetched
+    busy: bool  # matrix units must not wait
 
 
 def tile_of(program):
     """None for kernels whose tiles are not known."""
-    if program.kernel != "attention/matrix":
+    tiles = {"attention/matrix": attention_tile, "gemm/matrix": product_tile, "gemm/matrix_few": product_tile}
+    if program.kernel not in tiles:
         return None
     macros = dict(word[2:].split("=") for word in program.options.split() if word.startswith("-D"))
-    of = lambda name: int(macros[name])
+    return tiles[program.kernel](program, lambda name: int(macros[name]))
+
+
+def rows_of_block(of):
+    return 8 if of("ENGINE") == 5 else 16  # Intel's with 8 lanes is narrower
+
+
+def attention_tile(program, of):
+    """As kernels/attention/matrix.h says."""
     head, value = (-(-of(name) // 16) * 16 for name in ("HEAD_DIM", "VALUE_DIM"))
-    queries = 8 if of("ENGINE") == 5 else 16  # of a block: Intel's with 8 lanes is narrower
     sums = 2 if of("OUT_TYPE") == 0 else 1  # f32 results take weights in two parts
-    flops = 2 * of("BLOCKS") * queries * of("TILE_K") * (head + sums * value)
-    return Tile(flops, 2 * of("TILE_K") * (head + value) / of("TEAMS"))
+    flops = 2 * of("BLOCKS") * rows_of_block(of) * of("TILE_K") * (head + sums * value)
+    return Tile(flops, 2 * of("TILE_K") * (head + value) / of("TEAMS"), head == 128)
+
+
+def product_tile(program, of):
+    """As kernels/gemm/matrix.h says; for few rows, reading the weights is what takes the time."""
+    columns, rows, weights = 16 * of("STEPS"), of("ROW_BLOCKS") * rows_of_block(of), 16 * of("COLUMN_BLOCKS")
+    fetched = 2 * columns * (of("ROW_TEAMS") * rows + of("COLUMN_TEAMS") * weights)
+    return Tile(2 * rows * weights * columns, fetched / (of("ROW_TEAMS") * of("COLUMN_TEAMS")),
+                program.kernel == "gemm/matrix")
 
 
 def steady_turn(code, target, instructions, tile):
