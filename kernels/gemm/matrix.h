@@ -17,8 +17,12 @@
 #include "base.h"
 #include "gemm/finish.h"
 
+#define TEAM_WEIGHTS (COLUMN_BLOCKS * 16)
+#define TILE_WEIGHTS (COLUMN_TEAMS * TEAM_WEIGHTS)
+
 #define HEAD_STEPS STEPS
 #define VALUE_STEPS STEPS
+#define KEY_BLOCKS (TILE_WEIGHTS / 16)
 #define TILE_K TILE_WEIGHTS
 #define STAGES 2
 #include "matrix/engine.h"
@@ -28,10 +32,8 @@
 #include "matrix/chunk.h"
 
 #define TEAM_ROWS (ROW_BLOCKS * QUERIES)
-#define TEAM_WEIGHTS (COLUMN_BLOCKS * 16)
 #define TEAM_OUTPUTS (TEAM_WEIGHTS / (1 + GATED))
 #define TILE_ROWS (ROW_TEAMS * TEAM_ROWS)
-#define TILE_WEIGHTS (COLUMN_TEAMS * TEAM_WEIGHTS)
 #define PANEL (COLUMN_TEAMS * TEAM_OUTPUTS)
 
 #define ROW_PITCH (STEPS * 16 + 8)

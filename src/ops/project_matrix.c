@@ -14,13 +14,18 @@ enum {
     FEW = 16            /* rows: a block, or two of an engine with small ones */
 };
 
-/* Of the default tiles: teams and their blocks, as many as registers hold. */
+/* Of the default tiles: teams and their blocks, as many as registers hold, and steps, so that
+ * several work-groups share a core's local memory. */
 static const struct shape {
-    int row_teams, column_teams, row_blocks, column_blocks;
+    int row_teams, column_teams, row_blocks, column_blocks, steps;
+    int few_teams, few_steps; /* of few rows */
 } shapes[] = {
-    [CLATTN_ENGINE_NV_MMA] = {2, 2, 4, 4},         [CLATTN_ENGINE_AMD_WMMA] = {2, 2, 4, 4},
-    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {2, 2, 4, 4}, [CLATTN_ENGINE_AMD_MFMA] = {2, 2, 4, 4},
-    [CLATTN_ENGINE_INTEL_DPAS_8] = {4, 4, 2, 2},   [CLATTN_ENGINE_INTEL_DPAS_16] = {4, 4, 2, 2},
+    [CLATTN_ENGINE_NV_MMA] = {2, 2, 4, 4, 2, 4, 8},
+    [CLATTN_ENGINE_AMD_WMMA] = {2, 2, 4, 4, 2, 4, 4},
+    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {2, 2, 4, 4, 2, 4, 4},
+    [CLATTN_ENGINE_AMD_MFMA] = {2, 2, 4, 4, 1, 4, 4},
+    [CLATTN_ENGINE_INTEL_DPAS_8] = {4, 4, 2, 1, 1, 8, 1},
+    [CLATTN_ENGINE_INTEL_DPAS_16] = {4, 4, 2, 2, 1, 8, 4},
 };
 
 static int tile_rows(const int *params)
@@ -92,25 +97,29 @@ bool clattn__project_emulated_fits(const clattn_device_facts *facts, const void 
 
 void clattn__project_matrix_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
-    const struct shape *shape;
-    (void)desc;
+    const clattn_project_desc *d = desc;
+    const struct shape *shape = &shapes[clattn__engine_of(facts)];
+    const bool turned = d->gated && shape->column_blocks % 2; /* as wide as it was high */
     params[ENGINE] = clattn__engine_of(facts);
-    shape = &shapes[params[ENGINE]];
     params[ROW_TEAMS] = shape->row_teams;
     params[COLUMN_TEAMS] = shape->column_teams;
-    params[ROW_BLOCKS] = shape->row_blocks;
-    params[COLUMN_BLOCKS] = shape->column_blocks;
+    params[ROW_BLOCKS] = turned ? shape->column_blocks : shape->row_blocks;
+    params[COLUMN_BLOCKS] = turned ? shape->row_blocks : shape->column_blocks;
+    params[STEPS] = shape->steps;
 }
 
 /* Few rows are bound by reading the weights: one tile of rows, small panels so that every core has
- * one, and many columns on their way at once. */
+ * one, and as many columns on their way at once as registers and local memory allow. */
 void clattn__project_matrix_few_adapt(const clattn_device_facts *facts, const void *desc,
                                       int *params)
 {
     const clattn_project_desc *d = desc;
+    const struct shape *shape = &shapes[clattn__engine_of(facts)];
     params[ENGINE] = clattn__engine_of(facts);
+    params[COLUMN_TEAMS] = shape->few_teams;
     params[ROW_BLOCKS] = FEW / clattn__blocks[params[ENGINE]].rows;
     params[COLUMN_BLOCKS] = d->gated ? 2 : 1;
+    params[STEPS] = shape->few_steps;
 }
 
 /* The extent is {rows, rows of weight, batch}. */

@@ -338,7 +338,7 @@ const struct clattn__variant clattn__project_registry[] = {
                 {"COLUMN_TEAMS", 4, {1, 2, 4, 8}},
                 {"ROW_BLOCKS", 1, {1, 2}},
                 {"COLUMN_BLOCKS", 1, {1, 2, 4}},
-                {"STEPS", 8, {2, 4, 8}}},
+                {"STEPS", 8, {1, 2, 4, 8}}},
      .adapt = clattn__project_matrix_few_adapt,
      .geometry = clattn__project_matrix_geometry},
     EMULATED("nv_mma", CLATTN_ENGINE_NV_MMA),
