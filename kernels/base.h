@@ -8,6 +8,13 @@
 
 #define LOG2E 1.44269504088896340736f
 
+#define PRAGMA(text) _Pragma(#text)
+#define UNROLL PRAGMA(unroll)
+#define UNROLL_BY(n) PRAGMA(unroll n)
+#define ROLLED UNROLL_BY(1)
+/* For functions whose loops are unrolled by an argument: it has to be known by then. */
+#define INLINE static inline __attribute__((always_inline))
+
 static inline float load(const int type, __global const void *values, const long index)
 {
     if (type == F16) {

@@ -5,11 +5,6 @@
  * Params: WIDTH (4, 8 or 16: the device's float lanes). */
 #define JOIN_TEXT(a, b) a##b
 #define JOIN(a, b) JOIN_TEXT(a, b)
-#define PRAGMA(text) _Pragma(#text)
-#define UNROLL PRAGMA(unroll)
-/* For functions whose loops are unrolled by an argument: it has to be known by then. */
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL_BY(n) PRAGMA(unroll n)
 
 typedef JOIN(float, WIDTH) vfloat;
 typedef JOIN(int, WIDTH) vint;

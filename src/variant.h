@@ -7,7 +7,7 @@
 #include <clattn/tune.h>
 
 enum {
-    CLATTN__MAX_PARAMS = 6,
+    CLATTN__MAX_PARAMS = 7,
     CLATTN__MAX_CHOICES = 8,
     CLATTN__REASON_BYTES = 200,
     CLATTN__LABEL_BYTES = 160,

@@ -29,8 +29,9 @@ START_TEST(named_parameters_are_forced_and_the_rest_built_in)
     assert_params("row", NULL, "ROWS=8");
     assert_params("row", "", "ROWS=8");
     assert_params("row", "ROWS=4", "ROWS=4");
-    assert_params("tiled", "TILE_K=16", "TILE_Q=32 TILE_K=16 CHUNK=32");
-    assert_params("attention/tiled", " CHUNK=16  TILE_Q=16 ", "TILE_Q=16 TILE_K=32 CHUNK=16");
+    assert_params("tiled", "TILE_K=16", "TILE_Q=64 TILE_K=16 CHUNK=32 ROWS=8 PER_WORD=1");
+    assert_params("attention/tiled", " CHUNK=16  TILE_Q=16 ",
+                  "TILE_Q=16 TILE_K=64 CHUNK=16 ROWS=8 PER_WORD=1");
     assert_params("row", "ROWS=4 ROWS=1", "ROWS=1");
     ck_assert_str_eq(clattn_op_params(NULL), "");
 }
@@ -176,11 +177,11 @@ START_TEST(candidates_are_all_sets_that_fit_each_once)
     writable_facts()->local_bytes = 1 << 20;
     writable_facts()->max_work_group = 256;
     assert_ok(clattn_attention_candidates(fixture.context, &tiled, see, &seen));
-    ck_assert_int_eq(seen.count, 27);
+    ck_assert_int_eq(seen.count, 54); /* not those with PER_WORD=2: f32 */
     memset(&seen, 0, sizeof seen);
-    writable_facts()->max_work_group = 64; /* (TILE_Q / 4) * (TILE_K / 4) work-items */
+    writable_facts()->max_work_group = 64; /* TILE_K / 4 * TILE_Q / ROWS work-items */
     assert_ok(clattn_attention_candidates(fixture.context, &tiled, see, &seen));
-    ck_assert_int_eq(seen.count, 18);
+    ck_assert_int_eq(seen.count, 42);
 }
 END_TEST
 

@@ -151,7 +151,7 @@ START_TEST(a_set_that_no_longer_fits_is_not_used)
 {
     clattn_context *context = tuning_context(NULL);
     const clattn_attention_desc desc = {
-        .head_dim = 8, .query_heads = 2, .kernel = "tiled", .params = "TILE_Q=64"};
+        .head_dim = 8, .query_heads = 2, .kernel = "tiled", .params = "CHUNK=64"};
     clattn_attention_desc again = desc;
     clattn_op *op = NULL;
     assert_ok(clattn_attention_create(context, &desc, &op));
@@ -160,7 +160,7 @@ START_TEST(a_set_that_no_longer_fits_is_not_used)
     context->facts.local_bytes = 16384;
     again.params = NULL;
     assert_ok(clattn_attention_create(context, &again, &op));
-    ck_assert_str_eq(clattn_op_params(op), "TILE_Q=32 TILE_K=32 CHUNK=32");
+    ck_assert_str_eq(clattn_op_params(op), "TILE_Q=32 TILE_K=64 CHUNK=16 ROWS=8 PER_WORD=1");
     assert_contains(fixture.log.text, "tune: what was kept for attention/tiled f32 d8 is not used");
     clattn_op_destroy(op);
     clattn_context_destroy(context);

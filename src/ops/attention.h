@@ -66,6 +66,23 @@ void clattn__queries_geometry(const int *params, const int64_t extent[3], size_t
                               size_t local[3]);
 void clattn__decode_adapt(const clattn_device_facts *facts, const void *desc, int *params);
 
+/* attention_tiles.c: of kernels that share kernels/attention/tiles.h */
+bool clattn__tiled_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                        char reason[CLATTN__REASON_BYTES]);
+void clattn__tiled_adapt(const clattn_device_facts *facts, const void *desc, int *params);
+void clattn__tiled_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                            size_t local[3]);
+bool clattn__subgroup_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                           char reason[CLATTN__REASON_BYTES]);
+void clattn__subgroup_adapt(const clattn_device_facts *facts, const void *desc, int *params);
+void clattn__subgroup_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                               size_t local[3]);
+
+/* Of kernels over kernels/lanes.h: whether the device has such sub-groups, and which suit it. */
+bool clattn__lanes_fit(const clattn_device_facts *facts, int subgroup,
+                       char reason[CLATTN__REASON_BYTES]);
+void clattn__lanes_adapt(const clattn_device_facts *facts, int *lanes_by, int *subgroup);
+
 /* attention.c: fills in what zero stands for, then checks */
 clattn_status clattn__attention_complete(const clattn_attention_desc *desc, int32_t most_columns,
                                          clattn_attention_desc *full);

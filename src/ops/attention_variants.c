@@ -38,45 +38,6 @@ void clattn__rows_geometry(const int *params, const int64_t extent[3], size_t gl
     memcpy(local, l, sizeof l);
 }
 
-enum { TILE_Q, TILE_K, CHUNK }; /* places in attention/tiled's params */
-
-static bool tiled_fits(const clattn_device_facts *facts, const void *desc, const int *params,
-                       char reason[CLATTN__REASON_BYTES])
-{
-    (void)desc;
-    const int q = params[TILE_Q], k = params[TILE_K], chunk = params[CHUNK];
-    const size_t items = (size_t)(q / 4) * (size_t)(k / 4);
-    const size_t bytes =
-        sizeof(float) * (size_t)(chunk * (q + 1) + chunk * (k + 1) + q * (k + 1) + q * k / 4);
-    if (chunk % (k / 4)) {
-        snprintf(reason, CLATTN__REASON_BYTES, "CHUNK %d is no multiple of TILE_K / 4, %d", chunk,
-                 k / 4);
-        return false;
-    }
-    if (facts->max_work_group < items) {
-        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %zu, the device allows %zu",
-                 items, facts->max_work_group);
-        return false;
-    }
-    if (facts->local_bytes < bytes) {
-        snprintf(reason, CLATTN__REASON_BYTES,
-                 "needs %zu bytes of local memory, the device has %llu", bytes,
-                 (unsigned long long)facts->local_bytes);
-        return false;
-    }
-    return true;
-}
-
-static void tiled_geometry(const int *params, const int64_t extent[3], size_t global[3],
-                           size_t local[3])
-{
-    const size_t l[3] = {(size_t)params[TILE_K] / 4, (size_t)params[TILE_Q] / 4, 1};
-    const size_t g[3] = {round_up(extent[0], params[TILE_Q]) / (size_t)params[TILE_Q] * l[0],
-                         (size_t)extent[1] * l[1], (size_t)extent[2]};
-    memcpy(global, g, sizeof g);
-    memcpy(local, l, sizeof l);
-}
-
 enum { WIDTH, VECTORS, KEYS }; /* places in attention/wide's params */
 
 /* KEYS * VECTORS accumulators, VECTORS queries and a broadcast value fit the registers: 32 of
@@ -168,12 +129,27 @@ const struct clattn__variant clattn__attention_variants[] = {
     EMULATED("amd_mfma", CLATTN_ENGINE_AMD_MFMA),
     EMULATED("intel_dpas_8", CLATTN_ENGINE_INTEL_DPAS_8),
     EMULATED("intel_dpas_16", CLATTN_ENGINE_INTEL_DPAS_16),
+    {.name = "attention/subgroup",
+     .fits = clattn__subgroup_fits,
+     .params = {{"LANES_BY", 0},
+                {"SUBGROUP", 32, {8, 16, 32, 64}},
+                {"TILE_Q", 64, {16, 32, 64}},
+                {"TILE_K", 64, {32, 64}},
+                {"CHUNK", 64, {32, 64}},
+                {"ROWS", 8, {4, 8}},
+                {"PER_WORD", 1, {1, 2}}},
+     .adapt = clattn__subgroup_adapt,
+     .geometry = clattn__subgroup_geometry},
     {.name = "attention/tiled",
-     .fits = tiled_fits,
-     .params = {{"TILE_Q", 32, {16, 32, 64}},
-                {"TILE_K", 32, {16, 32, 64}},
-                {"CHUNK", 32, {16, 32, 64}}},
-     .geometry = tiled_geometry},
+     .fits = clattn__tiled_fits,
+     .params = {{"TILE_Q", 64, {16, 32, 64}},
+                {"TILE_K", 64, {16, 32, 64}},
+                {"CHUNK", 32, {16, 32, 64}},
+                {"ROWS", 8, {4, 8}},
+                {"PER_WORD", 1, {1, 2}},
+                {"UNROLLED", 1}},
+     .adapt = clattn__tiled_adapt,
+     .geometry = clattn__tiled_geometry},
     {.name = "attention/row",
      .fits = clattn__rows_fit,
      .params = {{"ROWS", 8, {1, 4, 8, 16, 32, 64}}},
