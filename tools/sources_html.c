@@ -51,6 +51,9 @@ static void put_text(FILE *file, const char *text)
 static void put_passage(FILE *file, const answer_sources *a, const passage *p)
 {
     char *text = tokens_text(a->tokenizer, a->read->items + p->begin, (size_t)(p->end - p->begin));
+    for (size_t end = text ? strlen(text) : 0; end > 0 && strchr(" \n", text[end - 1]); end--) {
+        text[end - 1] = '\0';
+    }
     put_text(file, text ? text + strspn(text, " \n") : text);
     free(text);
 }
