@@ -158,15 +158,18 @@ struct plan {
     int64_t lse, parts; /* floats of scratch, in this order */
 };
 
-/* Enough work-items to keep every core busy at uneven speeds, each with enough keys to be worth it.
+/* Enough work-groups to keep every core busy at uneven speeds, each with enough keys to be worth
+ * it.
  */
-enum { ITEMS_PER_UNIT = 4, LEAST_SPLIT_KEYS = 256 };
+enum { GROUPS_PER_UNIT = 4, LEAST_SPLIT_KEYS = 256 };
 
-/* Rows (queries x heads of a kv head) that one work-item of a variant for few queries takes. */
+/* Rows (queries x heads of a kv head) that one work-group of a variant for few queries takes. */
 static int64_t few_rows_of(const struct plan *plan)
 {
-    return clattn__param(plan->variant, plan->params, "BLOCK") *
-           clattn__param(plan->variant, plan->params, "BLOCKS");
+    const int rows = clattn__param(plan->variant, plan->params, "ROWS");
+    return rows ? rows
+                : clattn__param(plan->variant, plan->params, "BLOCK") *
+                      clattn__param(plan->variant, plan->params, "BLOCKS");
 }
 
 static void plan_splits(const struct attention_op *op, const struct attention_problem *p,
@@ -174,10 +177,10 @@ static void plan_splits(const struct attention_op *op, const struct attention_pr
 {
     const clattn_attention_desc *d = &op->desc;
     const int64_t rows = few_rows_of(plan), keys = p->key_span;
-    const int64_t items =
+    const int64_t groups =
         p->batch * d->kv_heads * clattn__divide_up(p->n_q * (d->query_heads / d->kv_heads), rows);
-    const int64_t wanted = (int64_t)ITEMS_PER_UNIT * op->base.context->facts.compute_units;
-    int64_t splits = items > 0 ? clattn__divide_up(wanted, items) : 1;
+    const int64_t wanted = (int64_t)GROUPS_PER_UNIT * op->base.context->facts.compute_units;
+    int64_t splits = groups > 0 ? clattn__divide_up(wanted, groups) : 1;
     splits = splits < keys / LEAST_SPLIT_KEYS ? splits : keys / LEAST_SPLIT_KEYS;
     plan->split_keys =
         d->split_keys ? d->split_keys : clattn__divide_up(keys, splits > 1 ? splits : 1);

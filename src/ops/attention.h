@@ -78,6 +78,13 @@ void clattn__subgroup_adapt(const clattn_device_facts *facts, const void *desc, 
 void clattn__subgroup_geometry(const int *params, const int64_t extent[3], size_t global[3],
                                size_t local[3]);
 
+/* attention_decode.c: of attention/decode */
+bool clattn__decode_slots_fits(const clattn_device_facts *facts, const void *desc,
+                               const int *params, char reason[CLATTN__REASON_BYTES]);
+void clattn__decode_slots_adapt(const clattn_device_facts *facts, const void *desc, int *params);
+void clattn__decode_slots_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                                   size_t local[3]);
+
 /* Of kernels over kernels/lanes.h: whether the device has such sub-groups, and which suit it. */
 bool clattn__lanes_fit(const clattn_device_facts *facts, int subgroup,
                        char reason[CLATTN__REASON_BYTES]);
