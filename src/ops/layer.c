@@ -1,35 +1,7 @@
 /* A transformer layer, made of the public ops: a residual stream that parts (self-attention,
  * cross-attention, feed-forward) are added to, with a norm before or after each. */
-#include "linear.h"
+#include "layer.h"
 #include "simple.h"
-
-#include <clattn/layer.h>
-
-#include <stdio.h>
-#include <string.h>
-
-/* ---- The op ---------------------------------------------------------------------- */
-
-enum { SELF, CROSS, FFN, PARTS };
-enum { Q, K, V, O, ATTENTION_LINEARS }; /* Q stands for all three where they are joined */
-enum { LINEARS = 2 * ATTENTION_LINEARS };
-
-struct norm {
-    clattn_op *op;
-    clattn_norm_weights weights;
-};
-
-struct layer_op {
-    clattn_op base;
-    clattn_layer_desc desc;
-    struct clattn__linear linear[LINEARS]; /* of self-attention, of cross-attention */
-    struct norm norm[PARTS];               /* before or after each part */
-    clattn_op *attention[2];               /* self, cross */
-    clattn_op *rope, *append, *ffn;
-};
-
-static clattn_status build(clattn_op *op, const void *desc);
-static void release(clattn_op *op);
 
 static const struct clattn__variant composite[] = {{.name = "layer/composite", .library = true},
                                                    {0}};
@@ -38,165 +10,13 @@ static const struct clattn__family family = {
     .op = "layer",
     .variants = composite,
     .op_bytes = sizeof(struct layer_op),
-    .build = build,
-    .release = release,
+    .build = clattn__layer_build,
+    .release = clattn__layer_release,
 };
 
-/* Queries, keys and values of the self-attention come of one product. */
-static bool is_joined(const clattn_layer_desc *d) { return d->self_attention.qkv.weight.mem; }
+static int last_part(void) { return LAYER_FFN; }
 
-/* Parts in their order; cross-attention may be absent. */
-static bool has_part(const clattn_layer_desc *d, int part) { return part != CROSS || d->cross; }
-
-static int last_part(void) { return FFN; }
-
-/* ---- Creating ---------------------------------------------------------------------- */
-
-static clattn_status create_attention(struct layer_op *op, int part,
-                                      const clattn_attention_weights *weights)
-{
-    const clattn_layer_desc *d = &op->desc;
-    const int64_t heads = d->attention.query_heads, kv = d->attention.kv_heads;
-    const int64_t head_dim = d->attention.head_dim, value_dim = d->attention.value_dim;
-    const int64_t source = part == CROSS ? d->context_dim : d->model_dim;
-    const bool joined = part == SELF && is_joined(d);
-    const int64_t q = heads * head_dim, k = kv * head_dim, v = kv * value_dim;
-    const struct {
-        const char *name[2];
-        const clattn_linear *weights;
-        int64_t in, out;
-        bool absent;
-    } rows[ATTENTION_LINEARS] = {
-        {{joined ? "self_attention.qkv" : "self_attention.q", "cross_attention.q"},
-         joined ? &weights->qkv : &weights->q,
-         d->model_dim,
-         joined ? q + k + v : q,
-         false},
-        {{"self_attention.k", "cross_attention.k"}, &weights->k, source, k, joined},
-        {{"self_attention.v", "cross_attention.v"}, &weights->v, source, v, joined},
-        {{"self_attention.out", "cross_attention.out"},
-         &weights->out,
-         heads * value_dim,
-         d->model_dim,
-         false},
-    };
-    for (int i = 0; i < ATTENTION_LINEARS; i++) {
-        if (!rows[i].absent) {
-            const clattn_project_desc desc = {.in_dim = (int32_t)rows[i].in,
-                                              .out_dim = (int32_t)rows[i].out,
-                                              .type = d->attention.type,
-                                              .out_type = d->attention.type,
-                                              .residual = i == O};
-            TRY(clattn__linear_create(op->base.context, "layer", rows[i].name[part], &desc,
-                                      rows[i].weights, &op->linear[part * ATTENTION_LINEARS + i]));
-        }
-    }
-    clattn_attention_desc attention = d->attention;
-    if (part == CROSS) {
-        /* Of a cross-attention every row sees all of the context. */
-        attention = (clattn_attention_desc){.head_dim = d->attention.head_dim,
-                                            .value_dim = d->attention.value_dim,
-                                            .query_heads = d->attention.query_heads,
-                                            .kv_heads = d->attention.kv_heads,
-                                            .type = d->attention.type,
-                                            .scale = d->attention.scale};
-    }
-    attention.out_type = d->attention.type;
-    return clattn_attention_create(op->base.context, &attention, &op->attention[part]);
-}
-
-static clattn_status create_ffn(struct layer_op *op)
-{
-    const clattn_layer_desc *d = &op->desc;
-    const clattn_ffn_desc desc = {.model_dim = d->model_dim,
-                                  .hidden_dim = d->hidden_dim,
-                                  .type = d->attention.type,
-                                  .out_type = d->attention.type,
-                                  .activation = d->activation,
-                                  .gated = d->gated,
-                                  .residual = true,
-                                  .gate_up = d->ffn.gate_up,
-                                  .up = d->ffn.up,
-                                  .gate = d->ffn.gate,
-                                  .down = d->ffn.down};
-    const clattn_status status = clattn_ffn_create(op->base.context, &desc, &op->ffn);
-    return status == CLATTN_OK ? CLATTN_OK : clattn__fail_in("layer", status);
-}
-
-static clattn_status create_norm(struct layer_op *op, int part, const clattn_norm_weights *weights)
-{
-    const clattn_layer_desc *d = &op->desc;
-    const clattn_norm_desc desc = {.kind = d->norm,
-                                   .type = d->attention.type,
-                                   .weight_type = d->norm_type,
-                                   .out_type = d->attention.type,
-                                   .weight = weights->weight.mem,
-                                   .bias = weights->bias.mem,
-                                   .epsilon = d->epsilon};
-    TRY(clattn_norm_create(op->base.context, &desc, &op->norm[part].op));
-    TRY(clattn__hold(&weights->weight));
-    op->norm[part].weights.weight = weights->weight;
-    TRY(clattn__hold(&weights->bias));
-    op->norm[part].weights.bias = weights->bias;
-    return CLATTN_OK;
-}
-
-static clattn_status create_positions(struct layer_op *op)
-{
-    clattn_layer_desc *d = &op->desc;
-    const clattn_append_desc append = {.head_dim = d->attention.head_dim,
-                                       .value_dim = d->attention.value_dim,
-                                       .type = d->attention.type,
-                                       .kv_type = d->attention.kv_type,
-                                       .page_rows = d->attention.page_rows,
-                                       .ring = d->attention.ring,
-                                       .packed = d->attention.packed,
-                                       .rotate = d->rotate,
-                                       .rope = d->rope};
-    if (d->rotate && !d->cached) {
-        TRY(clattn_rope_create(op->base.context, &d->rope, &op->rope));
-    }
-    return d->cached ? clattn_append_create(op->base.context, &append, &op->append) : CLATTN_OK;
-}
-
-static clattn_status build(clattn_op *base, const void *desc)
-{
-    struct layer_op *op = (struct layer_op *)base;
-    op->desc = *(const clattn_layer_desc *)desc;
-    const clattn_layer_desc *d = &op->desc;
-    const clattn_norm_weights *norms[PARTS] = {&d->self_attention.norm, &d->cross_attention.norm,
-                                               &d->ffn.norm};
-    TRY(create_attention(op, SELF, &d->self_attention));
-    if (d->cross) {
-        TRY(create_attention(op, CROSS, &d->cross_attention));
-    }
-    TRY(create_ffn(op));
-    for (int part = 0; part < PARTS; part++) {
-        if (has_part(d, part)) {
-            TRY(create_norm(op, part, norms[part]));
-        }
-    }
-    TRY(create_positions(op));
-    snprintf(base->label, sizeof base->label, "layer %s", clattn_op_kernel(op->attention[SELF]));
-    return CLATTN_OK;
-}
-
-static void release(clattn_op *base)
-{
-    struct layer_op *op = (struct layer_op *)base;
-    clattn_op *const ops[] = {op->attention[0], op->attention[1], op->rope, op->append, op->ffn};
-    for (int i = 0; i < LINEARS; i++) {
-        clattn__linear_release(&op->linear[i]);
-    }
-    for (int i = 0; i < PARTS; i++) {
-        clattn_op_destroy(op->norm[i].op);
-        clattn__let_go(&op->norm[i].weights.weight);
-        clattn__let_go(&op->norm[i].weights.bias);
-    }
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        clattn_op_destroy(ops[i]);
-    }
-}
+/* ---- Descriptors --------------------------------------------------------------------- */
 
 static clattn_status complete(const clattn_layer_desc *desc, clattn_layer_desc *d)
 {
@@ -218,7 +38,8 @@ static clattn_status complete(const clattn_layer_desc *desc, clattn_layer_desc *
     };
     TRY(clattn__check_counts("layer", dims));
     const clattn_attention_weights *self = &d->self_attention;
-    if (is_joined(d) && (self->q.weight.mem || self->k.weight.mem || self->v.weight.mem)) {
+    if (clattn__layer_is_joined(d) &&
+        (self->q.weight.mem || self->k.weight.mem || self->v.weight.mem)) {
         return clattn__refuse("layer: self_attention.qkv is given, and so is self_attention.%s",
                               self->q.weight.mem   ? "q"
                               : self->k.weight.mem ? "k"
@@ -281,7 +102,8 @@ static struct plan make_plan(const struct layer_op *op, const clattn_layer_args 
     const clattn_attention_desc *a = &d->attention;
     const int64_t n = args->x.size[1], m = d->cross ? args->context.size[1] : 0,
                   both = n > m ? n : m;
-    const bool slices = is_joined(d) && !d->cross; /* q, k and v take no room beside the product */
+    const bool slices = clattn__layer_is_joined(d) && !d->cross; /* q, k and v take no room beside
+                                                                    the product */
     const clattn_ffn_args ffn = {.x = args->x};
     /* The feed-forward's rows come first: its scratch begins where the buffer does. */
     struct plan plan = {
@@ -295,7 +117,7 @@ static struct plan make_plan(const struct layer_op *op, const clattn_layer_args 
         [STREAM] = {n, 1, d->model_dim},
         [NORMED] = {n, 1, d->model_dim},
         [QUERY] = {slices ? 0 : n, a->query_heads, a->head_dim},
-        [JOINED] = {is_joined(d) ? n : 0, 1,
+        [JOINED] = {clattn__layer_is_joined(d) ? n : 0, 1,
                     (a->query_heads + a->kv_heads) * a->head_dim + a->kv_heads * a->value_dim},
         [KEY] = {slices ? 0 : both, a->kv_heads, a->head_dim},
         [VALUE] = {slices ? 0 : both, a->kv_heads, a->value_dim},
@@ -393,7 +215,7 @@ static clattn_attention_args self_attention(const struct layer_op *op,
     attention.k = rows_of(&p->at[KEY], p->rows);
     attention.v = rows_of(&p->at[VALUE], p->rows);
     attention.out = p->at[ATTENDED];
-    if (is_joined(&op->desc)) {
+    if (clattn__layer_is_joined(&op->desc)) {
         const clattn_tensor *all = &p->at[JOINED];
         int64_t column = 0;
         column = take_columns(all, column, &attention.q);
@@ -407,12 +229,12 @@ static clattn_status attend_self(const struct run *r, const clattn_tensor *x,
                                  const clattn_tensor *stream, const clattn_tensor *y)
 {
     clattn_attention_args args = self_attention(r->op, r->args, &r->plan);
-    if (is_joined(&r->op->desc)) {
-        TRY(project(r, Q, x, &r->plan.at[JOINED]));
+    if (clattn__layer_is_joined(&r->op->desc)) {
+        TRY(project(r, LAYER_Q, x, &r->plan.at[JOINED]));
     } else {
-        TRY(project(r, Q, x, &args.q));
-        TRY(project(r, K, x, &args.k));
-        TRY(project(r, V, x, &args.v));
+        TRY(project(r, LAYER_Q, x, &args.q));
+        TRY(project(r, LAYER_K, x, &args.k));
+        TRY(project(r, LAYER_V, x, &args.v));
     }
     if (r->op->rope) {
         TRY(rotate(r, &args.q, &args.k));
@@ -422,8 +244,8 @@ static clattn_status attend_self(const struct run *r, const clattn_tensor *x,
         args.k = r->args->k_cache;
         args.v = r->args->v_cache;
     }
-    TRY(clattn_attention_run(r->op->attention[SELF], r->queue, &args, NULL));
-    return add(r, O, &args.out, stream, y);
+    TRY(clattn_attention_run(r->op->attention[LAYER_SELF], r->queue, &args, NULL));
+    return add(r, LAYER_O, &args.out, stream, y);
 }
 
 static clattn_status attend_cross(const struct run *r, const clattn_tensor *x,
@@ -435,11 +257,11 @@ static clattn_status attend_cross(const struct run *r, const clattn_tensor *x,
                                         .v = rows_of(&p->at[VALUE], p->context_rows),
                                         .out = p->at[ATTENDED],
                                         .kv_length = r->args->context_length};
-    TRY(project(r, ATTENTION_LINEARS + Q, x, &args.q));
-    TRY(project(r, ATTENTION_LINEARS + K, &r->args->context, &args.k));
-    TRY(project(r, ATTENTION_LINEARS + V, &r->args->context, &args.v));
-    TRY(clattn_attention_run(r->op->attention[CROSS], r->queue, &args, NULL));
-    return add(r, ATTENTION_LINEARS + O, &args.out, stream, y);
+    TRY(project(r, LAYER_ATTENTION_LINEARS + LAYER_Q, x, &args.q));
+    TRY(project(r, LAYER_ATTENTION_LINEARS + LAYER_K, &r->args->context, &args.k));
+    TRY(project(r, LAYER_ATTENTION_LINEARS + LAYER_V, &r->args->context, &args.v));
+    TRY(clattn_attention_run(r->op->attention[LAYER_CROSS], r->queue, &args, NULL));
+    return add(r, LAYER_ATTENTION_LINEARS + LAYER_O, &args.out, stream, y);
 }
 
 static clattn_status feed_forward(const struct run *r, const clattn_tensor *x,
@@ -454,15 +276,15 @@ static clattn_status feed_forward(const struct run *r, const clattn_tensor *x,
 static clattn_status run_part(const struct run *r, int part, const clattn_tensor *x,
                               const clattn_tensor *stream, const clattn_tensor *y)
 {
-    return part == SELF    ? attend_self(r, x, stream, y)
-           : part == CROSS ? attend_cross(r, x, stream, y)
-                           : feed_forward(r, x, stream, y);
+    return part == LAYER_SELF    ? attend_self(r, x, stream, y)
+           : part == LAYER_CROSS ? attend_cross(r, x, stream, y)
+                                 : feed_forward(r, x, stream, y);
 }
 
 static clattn_status normalise(const struct run *r, int part, const clattn_tensor *x,
                                const clattn_tensor *y)
 {
-    const struct norm *norm = &r->op->norm[part];
+    const struct layer_norm *norm = &r->op->norm[part];
     const clattn_norm_args args = {
         .x = *x, .weight = norm->weights.weight, .bias = norm->weights.bias, .y = *y};
     return clattn_norm_run(norm->op, r->queue, &args, NULL);
@@ -472,8 +294,8 @@ static clattn_status normalise(const struct run *r, int part, const clattn_tenso
 static clattn_status run_parts(const struct run *r)
 {
     const clattn_tensor *stream = &r->args->x;
-    for (int part = SELF; part < PARTS; part++) {
-        if (!has_part(&r->op->desc, part)) {
+    for (int part = LAYER_SELF; part < LAYER_PARTS; part++) {
+        if (!clattn__layer_has_part(&r->op->desc, part)) {
             continue;
         }
         const clattn_tensor *next = part == last_part() ? &r->args->out : &r->plan.at[STREAM];
