@@ -68,16 +68,20 @@ static const char *reason_of(const tally *t)
 /* A kernel that never ran has no row, but its reason. */
 static void print_kernels(const check_report *report)
 {
-    printf("%-30s %7s %7s %8s %8s   %s\n", "kernel", "passed", "failed", "skipped", "seconds",
-           "worst error, of what is allowed");
-    for (const tally *t = report->tallies; t < &report->tallies[CHECK_TALLIES] && t->kernel[0];
-         t++) {
+    const tally *end = report->tallies;
+    while (end < &report->tallies[CHECK_TALLIES] && end->kernel[0])
+        end++;
+    printf("%-30s %7s %7s %8s%s   %s\n", "kernel", "passed", "failed", "skipped",
+           report->full ? "  seconds" : "", "worst error, of what is allowed");
+    for (const tally *t = report->tallies; t < end; t++) {
+        char seconds[16] = "";
+        if (report->full)
+            snprintf(seconds, sizeof seconds, " %8.1f", t->seconds);
         if (ran(t))
-            printf("%-30s %7d %7d %8d %8.1f   %.0f%%\n", t->kernel, t->counts[CHECK_PASSED],
-                   t->counts[CHECK_FAILED], t->counts[CHECK_SKIPPED], t->seconds, 100 * t->worst);
+            printf("%-30s %7d %7d %8d%s   %.0f%%\n", t->kernel, t->counts[CHECK_PASSED],
+                   t->counts[CHECK_FAILED], t->counts[CHECK_SKIPPED], seconds, 100 * t->worst);
     }
-    for (const tally *t = report->tallies; t < &report->tallies[CHECK_TALLIES] && t->kernel[0];
-         t++) {
+    for (const tally *t = report->tallies; t < end; t++) {
         if (!ran(t))
             printf("%-30s never ran: %s\n", t->kernel, reason_of(t));
     }
