@@ -202,8 +202,10 @@ struct plan {
 enum {
     ITEMS_PER_UNIT = 4,         /* of kernels that do much at a time */
     PLAIN_ITEMS_PER_UNIT = 256, /* of others */
-    LEAST_SPLIT_KEYS = 4096,    /* adding up is a launch of its own, and as long as this takes */
-    MOST_PART_FLOATS = 1 << 24  /* of all parts, but for the first */
+    SUBGROUPS_PER_UNIT = 32,
+    LEAST_SUBGROUP_KEYS = 256,
+    LEAST_SPLIT_KEYS = 4096,   /* adding up is a launch of its own, and as long as this takes */
+    MOST_PART_FLOATS = 1 << 24 /* of all parts, but for the first */
 };
 
 static bool takes_few(const struct attribution_op *op, const struct attribution_problem *p)
@@ -230,43 +232,61 @@ static int64_t part_floats(const struct attribution_op *op, const clattn_attribu
                : -1;
 }
 
-/* A kernel that takes a kv head's rows together: keys are split where there are many of them. */
-static void share_keys(const struct attribution_op *op, const struct attribution_problem *p,
-                       struct plan *plan)
+/* Work-items (or sub-groups) that share rows which are added up: as many as keep the device busy,
+ * each with a part of its own. */
+static int64_t share(const struct attribution_op *op, int64_t units, int64_t others, int64_t blocks,
+                     int64_t floats)
 {
-    const clattn_attention_desc *d = &op->desc.attention;
-    const int64_t rows = clattn__param(plan->variant, plan->params, "BLOCK") *
-                         clattn__param(plan->variant, plan->params, "BLOCKS");
-    const int64_t chunks = between(
-        clattn__divide_up(p->attention.n_q * (d->query_heads / d->kv_heads), rows), 1, INT32_MAX);
-    const int64_t items = p->attention.batch * d->kv_heads * chunks, keys = p->attention.key_span;
-    const int64_t wanted = (int64_t)ITEMS_PER_UNIT * op->base.context->facts.compute_units;
-    int64_t splits = items > 0 ? clattn__divide_up(wanted, items) : 1;
-    /* What divides value-weighted masses is known when all keys were seen. */
-    splits = op->desc.value_weighted ? 1 : between(splits, 1, keys / LEAST_SPLIT_KEYS);
-    plan->split_keys = between(clattn__divide_up(keys, splits), 1, INT32_MAX);
-    const int64_t extent[3] = {splits, d->kv_heads * chunks, p->attention.batch};
-    memcpy(plan->extent, extent, sizeof extent);
-    plan->parts = op->desc.rows == CLATTN_ROWS_EACH ? splits : splits * chunks;
+    const int64_t wanted =
+        clattn__divide_up(units * op->base.context->facts.compute_units, others ? others : 1);
+    const int64_t walkers = between(wanted, 1, blocks);
+    return floats > 0 ? between(MOST_PART_FLOATS / floats, 1, walkers) : walkers;
 }
 
-/* Others take blocks of a head's rows: rows that are added up are shared by as many work-items as
- * keep the device busy, each with a part of its own. */
+/* Rows that a kernel takes together with all heads of their kv head; 0 = it takes no such. */
+static int64_t together(const struct clattn__variant *variant, const int *params)
+{
+    return clattn__param(variant, params, "TOGETHER") +
+           clattn__param(variant, params, "BLOCK") * clattn__param(variant, params, "BLOCKS");
+}
+
+/* A kernel that takes a kv head's rows together: keys are split where there are many of them. */
+static void share_keys(const struct attribution_op *op, const struct attribution_problem *p,
+                       int64_t floats, struct plan *plan)
+{
+    const clattn_attention_desc *d = &op->desc.attention;
+    const bool wide = plan->variant->few_rows, sums = op->desc.rows != CLATTN_ROWS_EACH;
+    const int64_t units = wide ? ITEMS_PER_UNIT : SUBGROUPS_PER_UNIT;
+    const int64_t least = wide ? LEAST_SPLIT_KEYS : LEAST_SUBGROUP_KEYS;
+    const int64_t rows = p->attention.n_q * (d->query_heads / d->kv_heads);
+    const int64_t chunks =
+        between(clattn__divide_up(rows, together(plan->variant, plan->params)), 1, INT32_MAX);
+    const int64_t heads = p->attention.batch * d->kv_heads, keys = p->attention.key_span;
+    plan->walkers = sums && !wide ? share(op, units, heads, chunks, floats) : chunks;
+    const int64_t items = heads * plan->walkers;
+    const int64_t wanted = units * op->base.context->facts.compute_units;
+    int64_t splits = items > 0 ? clattn__divide_up(wanted, items) : 1;
+    /* What divides value-weighted masses is known when all keys were seen. */
+    splits = op->desc.value_weighted ? 1 : between(splits, 1, keys / least);
+    splits = floats > 0 ? between(MOST_PART_FLOATS / floats / plan->walkers, 1, splits) : splits;
+    plan->split_keys = between(clattn__divide_up(keys, splits), 1, INT32_MAX);
+    const int64_t extent[3] = {splits, d->kv_heads * plan->walkers, p->attention.batch};
+    memcpy(plan->extent, extent, sizeof extent);
+    plan->parts = sums ? splits * plan->walkers : splits;
+}
+
+/* Others take blocks of a head's rows. */
 static void share_rows(const struct attribution_op *op, const struct attribution_problem *p,
                        int64_t floats, struct plan *plan)
 {
     const int block = clattn__param(plan->variant, plan->params, "WIDTH") *
                       clattn__param(plan->variant, plan->params, "VECTORS");
     const int64_t rows = block ? block : 1, blocks = clattn__divide_up(p->attention.n_q, rows);
-    const int64_t heads = op->desc.attention.query_heads,
-                  items = heads * between(p->attention.batch, 1, INT32_MAX);
-    const int64_t wanted = (block ? (int64_t)ITEMS_PER_UNIT : (int64_t)PLAIN_ITEMS_PER_UNIT) *
-                           op->base.context->facts.compute_units;
-    int64_t walkers = blocks;
-    if (op->desc.rows != CLATTN_ROWS_EACH) {
-        walkers = between(clattn__divide_up(wanted, items), 1, blocks);
-        walkers = floats > 0 ? between(MOST_PART_FLOATS / floats, 1, walkers) : walkers;
-    }
+    const int64_t heads = op->desc.attention.query_heads;
+    const int64_t walkers = op->desc.rows == CLATTN_ROWS_EACH
+                                ? blocks
+                                : share(op, block ? ITEMS_PER_UNIT : PLAIN_ITEMS_PER_UNIT,
+                                        heads * p->attention.batch, blocks, floats);
     plan->walkers = walkers;
     plan->parts = op->desc.rows == CLATTN_ROWS_EACH ? 1 : walkers;
     const int64_t extent[3] = {walkers * rows, heads, p->attention.batch};
@@ -282,8 +302,8 @@ static struct plan make_plan(const struct attribution_op *op, const clattn_attri
     struct plan plan = {.variant = few ? op->few_variant : op->base.variant,
                         .params = few ? op->few_params : op->base.params,
                         .kernel = few ? op->few : op->base.kernel};
-    if (plan.variant->few_rows) {
-        share_keys(op, p, &plan);
+    if (together(plan.variant, plan.params)) {
+        share_keys(op, p, floats, &plan);
     } else {
         share_rows(op, p, floats, &plan);
     }

@@ -7,6 +7,47 @@
 
 /* ---- Registry ---------------------------------------------------------------- */
 
+enum { LANES_BY, SUBGROUP, PER_KEY, TOGETHER }; /* places in attribution/subgroup's params */
+
+static bool subgroup_fits(const clattn_device_facts *facts, const void *desc, const int *params,
+                          char reason[CLATTN__REASON_BYTES])
+{
+    (void)desc;
+    if (facts->lanes == CLATTN_LANES_NONE) {
+        snprintf(reason, CLATTN__REASON_BYTES, "needs sub-groups: %s", facts->lanes_reason);
+        return false;
+    }
+    if (!(facts->subgroup_sizes & (uint32_t)params[SUBGROUP])) {
+        snprintf(reason, CLATTN__REASON_BYTES, "the device has no sub-groups of %d",
+                 params[SUBGROUP]);
+        return false;
+    }
+    return true;
+}
+
+/* Intel's registers hold 16 lanes best; elsewhere a wave of 32, or AMD's of 64, is what there is.
+ * Rows of many columns take more registers, so fewer are together. */
+static void subgroup_adapt(const clattn_device_facts *facts, const void *desc, int *params)
+{
+    const clattn_attention_desc *d = desc;
+    const int wanted = facts->lanes == CLATTN_LANES_INTEL ? 16 : 32;
+    int size = wanted;
+    for (int other = 8; other <= 64 && !(facts->subgroup_sizes & (uint32_t)size); other *= 2) {
+        size = other;
+    }
+    params[LANES_BY] = facts->lanes;
+    params[SUBGROUP] = size;
+    params[TOGETHER] = d->head_dim > 256 ? 2 : d->head_dim > 64 ? 4 : 8;
+}
+
+static void subgroup_geometry(const int *params, const int64_t extent[3], size_t global[3],
+                              size_t local[3])
+{
+    clattn__cells(params, extent, global, local);
+    local[0] = (size_t)params[SUBGROUP];
+    global[0] *= local[0];
+}
+
 const struct clattn__variant clattn__attribution_variants[] = {
     {.name = "attribution/wide",
      .fits = clattn__queries_fit,
@@ -22,6 +63,12 @@ const struct clattn__variant clattn__attribution_variants[] = {
      .params = {{"WIDTH", 16}, {"BLOCK", 1}, {"BLOCKS", 16, {1, 2, 4, 8, 16}}},
      .adapt = clattn__decode_adapt,
      .geometry = clattn__cells},
+    {.name = "attribution/subgroup",
+     .fits = subgroup_fits,
+     .params =
+         {{"LANES_BY", 0}, {"SUBGROUP", 32}, {"PER_KEY", 8, {4, 8}}, {"TOGETHER", 8, {2, 4, 8}}},
+     .adapt = subgroup_adapt,
+     .geometry = subgroup_geometry},
     {.name = "attribution/row",
      .fits = clattn__rows_fit,
      .params = {{"ROWS", 8, {1, 4, 8, 16, 32, 64}}},
