@@ -20,7 +20,7 @@
 #include "attention/score.h"
 #include "attribution/spans.h"
 
-#define UNROLL __attribute__((opencl_unroll_hint))
+#define EVERY _Pragma("unroll") /* registers have no numbers */
 #define KEYS (SUBGROUP / PER_KEY)
 #define STEP (4 * PER_KEY) /* columns of a key at a time */
 #define QUADS(columns) (((columns) + STEP - 1) / STEP)
@@ -51,22 +51,33 @@ static inline float value_norm(const struct rows_of *values, const struct row_pl
     return sqrt(lanes_sum(sum, 1, PER_KEY));
 }
 
+/* Lanes that are `away` from each other send the other's half of so many rows twice. */
+static inline void halve_rows(float *share, const int part, const int away)
+{
+    const bool upper = part & away;
+    EVERY
+    for (int r = 0; r < away; r++) {
+        const float mine = upper ? share[r + away] : share[r], others = upper ? share[r] : share[r + away];
+        share[r] = mine + lane_xor(others, away);
+    }
+}
+
 /* Of each row, a sum over the lanes of a key: that of row r is left in lanes r, r + TOGETHER, ..
- * of them.  Where lanes have different rows, each sends the half that is not its own. */
+ * of them. */
 static inline float sum_rows(float share[TOGETHER], const int part)
 {
-    UNROLL
+    EVERY
     for (int r = 0; r < TOGETHER; r++) {
         share[r] = lanes_sum(share[r], TOGETHER, PER_KEY);
     }
-    UNROLL
-    for (int away = TOGETHER / 2; away > 0; away /= 2) {
-        const bool upper = part & away;
-        UNROLL
-        for (int r = 0; r < away; r++) {
-            const float mine = upper ? share[r + away] : share[r], others = upper ? share[r] : share[r + away];
-            share[r] = mine + lane_xor(others, away);
-        }
+    if (TOGETHER >= 8) {
+        halve_rows(share, part, 4);
+    }
+    if (TOGETHER >= 4) {
+        halve_rows(share, part, 2);
+    }
+    if (TOGETHER >= 2) {
+        halve_rows(share, part, 1);
     }
     return share[0];
 }
@@ -141,11 +152,11 @@ void attribution_subgroup(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
             }
         }
         float4 query[TOGETHER][QUADS(HEAD_DIM)];
-        UNROLL
+        EVERY
         for (int r = 0; r < TOGETHER; r++) {
             const int at = min(r0 + r, last_row);
             const long q_row = place(q_at, b, head.q0 + at / GROUP, g * GROUP + at % GROUP);
-            UNROLL
+            EVERY
             for (int n = 0; n < QUADS(HEAD_DIM); n++) {
                 query[r][n] = load_query(TYPE, q, q_row, n * STEP + part * 4);
             }
@@ -168,14 +179,14 @@ void attribution_subgroup(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
                 const int j = j0 + lane / PER_KEY, key = min(j, keys.end - 1);
                 const struct row_place place_of_key = row_place(&all_keys, &first_head.keys, key, g);
                 float share[TOGETHER], norm = 1.0f;
-                UNROLL
+                EVERY
                 for (int r = 0; r < TOGETHER; r++) {
                     share[r] = 0.0f;
                 }
-                UNROLL
+                EVERY
                 for (int n = 0; n < QUADS(HEAD_DIM); n++) {
                     const float4 some = load_quad(&all_keys, place_of_key, n * STEP + part * 4, HEAD_DIM);
-                    UNROLL
+                    EVERY
                     for (int r = 0; r < TOGETHER; r++) {
                         share[r] += dot(some, query[r][n]);
                     }

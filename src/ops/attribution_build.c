@@ -22,11 +22,18 @@ static bool subgroup_fits(const clattn_device_facts *facts, const void *desc, co
                  params[SUBGROUP]);
         return false;
     }
+    if (params[PER_KEY] > params[SUBGROUP] || params[TOGETHER] > params[PER_KEY]) {
+        snprintf(reason, CLATTN__REASON_BYTES,
+                 "PER_KEY, %d, must be at most SUBGROUP, %d, and TOGETHER, %d, at most that",
+                 params[PER_KEY], params[SUBGROUP], params[TOGETHER]);
+        return false;
+    }
     return true;
 }
 
-/* Intel's registers hold 16 lanes best; elsewhere a wave of 32, or AMD's of 64, is what there is.
- * Rows of many columns take more registers, so fewer are together. */
+/* Intel's registers hold 16 lanes best, and half as many numbers of a lane as others'; elsewhere a
+ * wave of 32, or AMD's of 64, is what there is.  Rows of many columns take more registers, so fewer
+ * are together. */
 static void subgroup_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
     const clattn_attention_desc *d = desc;
@@ -37,7 +44,10 @@ static void subgroup_adapt(const clattn_device_facts *facts, const void *desc, i
     }
     params[LANES_BY] = facts->lanes;
     params[SUBGROUP] = size;
-    params[TOGETHER] = d->head_dim > 256 ? 2 : d->head_dim > 64 ? 4 : 8;
+    const bool intel = facts->lanes == CLATTN_LANES_INTEL;
+    const int together = d->head_dim > 256 ? 2 : d->head_dim > 64 ? 4 : 8;
+    params[PER_KEY] = intel && size > 8 ? 16 : 8;
+    params[TOGETHER] = intel ? together / 2 : together;
 }
 
 static void subgroup_geometry(const int *params, const int64_t extent[3], size_t global[3],
@@ -65,8 +75,10 @@ const struct clattn__variant clattn__attribution_variants[] = {
      .geometry = clattn__cells},
     {.name = "attribution/subgroup",
      .fits = subgroup_fits,
-     .params =
-         {{"LANES_BY", 0}, {"SUBGROUP", 32}, {"PER_KEY", 8, {4, 8}}, {"TOGETHER", 8, {2, 4, 8}}},
+     .params = {{"LANES_BY", 0},
+                {"SUBGROUP", 32},
+                {"PER_KEY", 8, {4, 8, 16}},
+                {"TOGETHER", 8, {1, 2, 4, 8}}},
      .adapt = subgroup_adapt,
      .geometry = subgroup_geometry},
     {.name = "attribution/row",
