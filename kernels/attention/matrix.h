@@ -13,7 +13,7 @@
  * may exceed it as long as the weights fit their type, so that most tiles need no maximum and no
  * factor (Dao's lazy rescaling, FlashAttention 4).
  *
- * Scores are in units of log2.  A result of f32 takes weights as a sum of two rounded parts.
+ * Scores are in units of log2.  A result finer than TYPE takes weights as a sum of two rounded parts.
  * A weight of 0 times a value that is not finite is NaN: where keys may be hidden, rows whose result
  * is not finite are computed again at the end, one by one and without the keys they do not see.
  *
@@ -61,6 +61,7 @@
 #define KEEP_QUERIES(n)
 #define QUERY_PART(n, s) query[n][s]
 #endif
+#define EXACT (OUT_TYPE == F32 || (TYPE == BF16 && OUT_TYPE == F16)) /* finer than TYPE */
 #define HIDES (CAUSAL || WINDOW || WITH_MASK || WITH_BIAS)
 #define MOST_WEIGHT 0x1p14f /* of a lane's weights together; f16 ends at 2^16 */
 #define LN2 0.69314718055994530942f
@@ -352,7 +353,7 @@ INLINE void weigh(const struct engine *engine, block score[BLOCKS][KEY_BLOCKS], 
             }
             sum = t ? times_plus(block_of(weight), 1.0f, sum) : block_of(weight);
             weights[n][t] = weights_part(engine, block_of(weight));
-            if (OUT_TYPE == F32) {
+            if (EXACT) {
                 UNROLL
                 for (int e = 0; e < SCORES; e++) {
                     rest[e] = weight[e] - part_value(part_bits(weight[e]));
@@ -651,7 +652,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                     UNROLL
                     for (int n = 0; n < BLOCKS; n++) {
                         sum[n][s] = multiply(&engine, value, weights[n][t], sum[n][s]);
-                        if (OUT_TYPE == F32) {
+                        if (EXACT) {
                             sum[n][s] = multiply(&engine, value, rests[n][t], sum[n][s]);
                         }
                     }

@@ -188,7 +188,7 @@ void MATRIX_KERNEL(__global const void *x, const long4 x_at, __global const void
     for (int n = 0; n < ROW_BLOCKS; n++) {
         UNROLL
         for (int t = 0; t < COLUMN_BLOCKS; t++) {
-            sum[n][t] = (block)(0.0f);
+            sum[n][t] = no_scores();
         }
     }
 
@@ -211,7 +211,7 @@ void MATRIX_KERNEL(__global const void *x, const long4 x_at, __global const void
         for (int t = 0; t < COLUMN_BLOCKS; t++) {
             UNROLL
             for (int e = 0; e < SCORES; e++) {
-                results[row_of(lane, slot_of(e)) * RESULT_PITCH + t * 16 + inner_of(lane, e)] = sum[n][t][e];
+                results[row_of(lane, slot_of(e)) * RESULT_PITCH + t * 16 + inner_of(lane, e)] = SCORE(sum[n][t], e);
             }
         }
         barrier(CLK_LOCAL_MEM_FENCE);

@@ -20,6 +20,9 @@
  *   KEY_TILE, VALUE_TILE  halves of a tile
  *   load_row_part, load_key_part, load_value_part, weights_part, multiply
  *   ASYNC_COPY            1: global memory is copied to local by copy_async, end_copies, wait_copies
+ *   QUERIES_IN_LOCAL      1: registers do not suffice for row_parts of queries; keep_row_part stores one,
+ *                         which kept_row_part reads again
+ *   TO_BF16               the hardware's conversion, if it has one
  *
  * Params: ENGINE (a clattn_engine), EMULATED (1: the instructions are computed lane by lane, on any
  * device that has sub-groups of that size), TYPE (F16 or BF16), STAGES (tiles in local memory: 2

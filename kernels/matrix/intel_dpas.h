@@ -98,6 +98,7 @@ static inline row_part weights_part(const struct engine *engine, const block p)
 }
 
 #else
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
 #define TO_BF16 intel_convert_bfloat16_as_ushort
 /* Drivers that have an extension say so and declare its functions; Intel's offline compiler has the
  * functions alone. */
