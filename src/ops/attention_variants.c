@@ -116,7 +116,7 @@ const struct clattn__variant clattn__attention_variants[] = {
      .fits = clattn__matrix_fits,
      .params = {{"ENGINE", CLATTN_ENGINE_NV_MMA},
                 {"PACK", 1},
-                {"TEAMS", 4, {2, 4, 8}},
+                {"TEAMS", 4, {2, 4, 8, 16}},
                 {"BLOCKS", 1, {1, 2}},
                 {"TILE_K", 32, {16, 32, 64, 128}},
                 {"STAGES", 1}},
