@@ -145,7 +145,7 @@ void clattn_op_destroy(clattn_op *op);
 /* The kernel it chose, "attention/tiled f32 d64"; lives as long as the op. */
 const char *clattn_op_kernel(const clattn_op *op);
 
-/* The parameters that kernel was compiled with, "TILE_Q=32 TILE_K=32 CHUNK=32"; "" if it has
+/* The parameters that kernel was compiled with, "TILE_Q=64 TILE_K=64 CHUNK=32"; "" if it has
  * none; lives as long as the op. */
 const char *clattn_op_params(const clattn_op *op);
 
