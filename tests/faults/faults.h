@@ -23,6 +23,7 @@
     X(clGetProgramInfo)                                                                            \
     X(clGetProgramBuildInfo)                                                                       \
     X(clCreateKernel)                                                                              \
+    X(clRetainKernel)                                                                              \
     X(clGetKernelInfo)                                                                             \
     X(clGetKernelWorkGroupInfo)                                                                    \
     X(clSetKernelArg)                                                                              \

@@ -87,6 +87,18 @@ static void count(int *objects, int by)
         return made;                                                                               \
     }
 
+#define RETAIN(type, objects, name)                                                                \
+    cl_int __real_##name(type object);                                                             \
+    cl_int __wrap_##name(type object);                                                             \
+    cl_int __wrap_##name(type object)                                                              \
+    {                                                                                              \
+        if (fails(FAULT_##name)) {                                                                 \
+            return CL_OUT_OF_RESOURCES;                                                            \
+        }                                                                                          \
+        count(&faults_live.objects, 1);                                                            \
+        return __real_##name(object);                                                              \
+    }
+
 #define RELEASE(type, objects, name)                                                               \
     cl_int __real_##name(type object);                                                             \
     cl_int __wrap_##name(type object);                                                             \
@@ -177,27 +189,9 @@ cl_int __wrap_clGetKernelInfo(cl_kernel kernel, cl_kernel_info what, size_t byte
     return code;
 }
 
-cl_int __real_clRetainContext(cl_context context);
-cl_int __wrap_clRetainContext(cl_context context);
-cl_int __wrap_clRetainContext(cl_context context)
-{
-    if (fails(FAULT_clRetainContext)) {
-        return CL_OUT_OF_RESOURCES;
-    }
-    count(&faults_live.contexts, 1);
-    return __real_clRetainContext(context);
-}
-
-cl_int __real_clRetainMemObject(cl_mem mem);
-cl_int __wrap_clRetainMemObject(cl_mem mem);
-cl_int __wrap_clRetainMemObject(cl_mem mem)
-{
-    if (fails(FAULT_clRetainMemObject)) {
-        return CL_OUT_OF_RESOURCES;
-    }
-    count(&faults_live.buffers, 1);
-    return __real_clRetainMemObject(mem);
-}
+RETAIN(cl_context, contexts, clRetainContext)
+RETAIN(cl_mem, buffers, clRetainMemObject)
+RETAIN(cl_kernel, kernels, clRetainKernel)
 
 RELEASE(cl_context, contexts, clReleaseContext)
 RELEASE(cl_command_queue, queues, clReleaseCommandQueue)
