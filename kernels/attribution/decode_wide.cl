@@ -159,7 +159,7 @@ void attribution_decode_wide(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
         }
     }
     /* The sink is counted once: by the first split. */
-    for (int r = 0; r < block.rows && sinks && !VALUE_WEIGHTED && split == 0; r++) {
+    for (int r = 0; !VALUE_WEIGHTED && sinks && split == 0 && r < block.rows; r++) {
         const float sink = sinks[place(sinks_at, 0, 0, row[r].h)] * LOG2E;
         if (sink != -INFINITY && block.cell[r] >= 0) {
             block.to[block.cell[r] + span_count] += exp2(sink + start[r]) * block.factor[r];

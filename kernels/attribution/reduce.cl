@@ -4,6 +4,7 @@
  * Params: OVER_HEADS (a clattn_heads), and those of spans.h. */
 #define EACH_HEAD 0
 #define MEAN_OF_HEADS 1
+#define MAX_OF_HEADS 2
 
 __kernel void attribution_reduce(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
 {
@@ -15,7 +16,7 @@ __kernel void attribution_reduce(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
         return;
     }
     int q0 = 0;
-    if (PACKED && OVER_ROWS == EACH_ROW && q_start) {
+    if (OVER_ROWS == EACH_ROW && PACKED && q_start) {
         const int2 rows = packed_rows(q_start, q_start_at, b, q_rows);
         if (row >= rows.y - rows.x) {
             return;
@@ -28,10 +29,10 @@ __kernel void attribution_reduce(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
         for (int part = 0; part < walkers; part++) {
             sum += parts[((((long)part * batch + b) * mass_rows + row) * heads + h) * columns + s];
         }
-        if (OVER_HEADS == EACH_HEAD || OVER_HEADS == MEAN_OF_HEADS) {
-            result += sum;
-        } else {
+        if (OVER_HEADS == MAX_OF_HEADS) {
             result = h == first || isnan(sum) || sum > result ? sum : result;
+        } else {
+            result += sum;
         }
     }
     if (OVER_HEADS == MEAN_OF_HEADS) {

@@ -93,7 +93,7 @@ void attribution_row(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
         }
         const float factor = row_factor(row_weight, place(row_weight_at, b, head.q0 + i, h), total);
         walk(query, &a, &head, i, g, scale, row_lse, &all_keys, &all_values, cursor, &cells, row, factor);
-        if (sinks && !VALUE_WEIGHTED) {
+        if (!VALUE_WEIGHTED && sinks) {
             const float sink = sinks[place(sinks_at, 0, 0, h)];
             const float share = sink == -INFINITY ? 0.0f : softmax_weight(sink, row_lse);
             cells.to[cells.first + row * cells.row + span_count] += share * factor;

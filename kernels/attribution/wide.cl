@@ -165,7 +165,7 @@ void attribution_wide(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
                 put(&block, gathered, cursor.span);
             }
         }
-        if (sinks && !VALUE_WEIGHTED) {
+        if (!VALUE_WEIGHTED && sinks) {
             for (int n = 0; n < VECTORS; n++) {
                 gathered[n] = sink == -INFINITY ? (vfloat)(0.0f) : exp2_wide(sink + start[n]);
             }
