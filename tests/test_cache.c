@@ -1,227 +1,11 @@
 /* Caches that are appended to and freed at random: attention over them is attention over the rows
  * themselves, whichever way they lie, and NaN in rows that are not in use stays there. */
+#include "support/caches.h"
 #include "support/fixture.h"
 #include "support/tensors.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-enum { SEQUENCES = 5, CAPACITY = 4096, HEADS = 4, KV = 2, DIM = 32, ROW = KV * DIM, SCALED = 32 };
-enum { RING = 256, MOST_NEW = 24, APPENDS = 1000, SPLIT = 256, QUERIES = 3 };
-enum { OUT_ROWS = SEQUENCES * QUERIES, OUTS = OUT_ROWS * HEADS * DIM };
-
-/* ---- Random numbers ------------------------------------------------------------------ */
-
-static uint32_t seed, state; /* failures print the seed */
-
-static void begin_random(uint32_t number) { seed = state = number; }
-
-static int below(int n)
-{
-    state = state * 1664525u + 1013904223u;
-    return (int)((uint64_t)(state >> 8) * (uint64_t)n >> 24);
-}
-
-static float number(void) { return (float)below(1 << 20) / (float)(1 << 19) - 1; }
-
-/* ---- Rows: what the caches should hold ------------------------------------------------ */
-
-static struct {
-    int length[SEQUENCES];
-    float *k, *v; /* [SEQUENCES][CAPACITY][ROW] */
-    clattn_tensor q, lengths, fresh_k, fresh_v, start;
-} rows;
-
-static size_t row_at(int s, int j) { return ((size_t)s * CAPACITY + (size_t)j) * ROW; }
-
-static void open_rows(void)
-{
-    fixture_open();
-    const size_t bytes = (size_t)SEQUENCES * CAPACITY * ROW * sizeof(float);
-    memset(&rows, 0, sizeof rows);
-    rows.k = malloc(bytes);
-    rows.v = malloc(bytes);
-    ck_assert(rows.k && rows.v);
-    rows.q = tensor_random(7, SEQUENCES, QUERIES, HEADS, DIM);
-    rows.lengths = tensor_zeros(CLATTN_I32, SEQUENCES, 1, 1, 1);
-    rows.fresh_k = tensor_zeros(CLATTN_F32, 1, SEQUENCES * MOST_NEW, KV, DIM);
-    rows.fresh_v = tensor_zeros(CLATTN_F32, 1, SEQUENCES * MOST_NEW, KV, DIM);
-    rows.start = tensor_zeros(CLATTN_I32, 1, 1, 1, SEQUENCES + 1);
-}
-
-static void close_rows(void)
-{
-    free(rows.k);
-    free(rows.v);
-    tensors_release();
-    fixture_close();
-}
-
-/* ---- A cache -------------------------------------------------------------------------- */
-
-struct cache {
-    const char *name;
-    int page_rows;
-    bool ring;
-    clattn_type type;
-    int entries, entry_rows, most; /* most: pages of a sequence */
-    clattn_op *append;
-    clattn_tensor k, v, k_scale, v_scale, table;
-    int32_t *pages; /* [SEQUENCES][most], what table gets */
-    int *unused, unused_count;
-};
-
-/* Entries from first on, count of them, are NaN. */
-static void forget(const struct cache *c, int first, int count)
-{
-    const bool i8 = c->type == CLATTN_I8;
-    const clattn_tensor *tensors[] = {i8 ? &c->k_scale : &c->k, i8 ? &c->v_scale : &c->v};
-    for (int n = 0; n < 2; n++) {
-        const int64_t columns = tensors[n]->size[3];
-        const clattn_tensor part = tensor_view(*tensors[n], first * c->entry_rows * KV * columns,
-                                               count, c->entry_rows, KV, columns);
-        tensor_fill(&part, NAN);
-    }
-}
-
-static void no_page(struct cache *c, int s, int n)
-{
-    c->pages[s * c->most + n] = n % 2 ? INT32_MAX : -7;
-}
-
-static void open_cache(struct cache *c)
-{
-    const clattn_append_desc desc = {.head_dim = DIM,
-                                     .kv_type = c->type,
-                                     .page_rows = c->page_rows,
-                                     .ring = c->ring,
-                                     .packed = true};
-    c->most = c->page_rows ? CAPACITY / c->page_rows : 0;
-    c->entries = c->page_rows ? SEQUENCES * c->most : SEQUENCES;
-    c->entry_rows = c->page_rows ? c->page_rows : c->ring ? RING : CAPACITY;
-    assert_ok(clattn_append_create(fixture.context, &desc, &c->append));
-    c->k = tensor_zeros(c->type, c->entries, c->entry_rows, KV, DIM);
-    c->v = tensor_zeros(c->type, c->entries, c->entry_rows, KV, DIM);
-    if (c->type == CLATTN_I8) {
-        c->k_scale = tensor_zeros(CLATTN_F32, c->entries, c->entry_rows, KV, 1);
-        c->v_scale = tensor_zeros(CLATTN_F32, c->entries, c->entry_rows, KV, 1);
-    }
-    forget(c, 0, c->entries);
-    if (c->page_rows) {
-        c->table = tensor_zeros(CLATTN_I32, SEQUENCES, 1, 1, c->most);
-        c->pages = malloc((size_t)(SEQUENCES * c->most) * sizeof *c->pages);
-        c->unused = malloc((size_t)c->entries * sizeof *c->unused);
-        ck_assert(c->pages && c->unused);
-        for (int n = 0; n < c->entries; n++) {
-            c->unused[c->unused_count++] = n;
-            no_page(c, n / c->most, n % c->most);
-        }
-    }
-}
-
-static void close_cache(struct cache *c)
-{
-    clattn_op_destroy(c->append);
-    free(c->pages);
-    free(c->unused);
-}
-
-static int pages_of(const struct cache *c, int length)
-{
-    return (length + c->page_rows - 1) / c->page_rows;
-}
-
-/* Pages for the rows of s from its length up to another, in no order. */
-static void grow(struct cache *c, int s, int to)
-{
-    for (int n = pages_of(c, rows.length[s]); n < pages_of(c, to); n++) {
-        const int taken = below(c->unused_count);
-        c->pages[s * c->most + n] = c->unused[taken];
-        c->unused[taken] = c->unused[--c->unused_count];
-    }
-}
-
-static void release(struct cache *c, int s)
-{
-    for (int n = 0; c->page_rows && n < pages_of(c, rows.length[s]); n++) {
-        const int page = c->pages[s * c->most + n];
-        forget(c, page, 1);
-        c->unused[c->unused_count++] = page;
-        no_page(c, s, n);
-    }
-    if (!c->page_rows) {
-        forget(c, s, 1);
-    }
-}
-
-static void append(struct cache *c, int total)
-{
-    const clattn_append_args args = {.k = tensor_view(rows.fresh_k, 0, 1, total, KV, DIM),
-                                     .v = tensor_view(rows.fresh_v, 0, 1, total, KV, DIM),
-                                     .k_cache = c->k,
-                                     .v_cache = c->v,
-                                     .k_scale = c->k_scale,
-                                     .v_scale = c->v_scale,
-                                     .page_table = c->table,
-                                     .kv_length = rows.lengths,
-                                     .start = rows.start};
-    if (c->page_rows) {
-        tensor_write(&c->table, c->pages);
-    }
-    assert_ok(clattn_append_run(c->append, fixture.queue, &args, NULL));
-    ck_assert_int_eq(clFinish(fixture.queue), CL_SUCCESS);
-}
-
-/* ---- Random appends ------------------------------------------------------------------- */
-
-/* Sequence 0 never has a row, 1 has few, the last is never freed and gets full. */
-static int fresh_rows(int s)
-{
-    const int wanted = s == 0 ? 0 : s == 1 ? below(2) : below(MOST_NEW + 1);
-    return wanted < CAPACITY - rows.length[s] ? wanted : CAPACITY - rows.length[s];
-}
-
-static void append_somewhere(struct cache *caches, int count)
-{
-    int32_t start[SEQUENCES + 1] = {0};
-    float fresh[2][SEQUENCES * MOST_NEW * ROW];
-    for (int s = 0; s < SEQUENCES; s++) {
-        const int n = fresh_rows(s);
-        for (int i = 0; i < n * ROW; i++) {
-            const size_t at = row_at(s, rows.length[s]) + (size_t)i;
-            fresh[0][start[s] * ROW + i] = rows.k[at] = number();
-            fresh[1][start[s] * ROW + i] = rows.v[at] = number();
-        }
-        start[s + 1] = start[s] + n;
-        for (int c = 0; c < count; c++) {
-            if (caches[c].page_rows) {
-                grow(&caches[c], s, rows.length[s] + n);
-            }
-        }
-    }
-    const int total = start[SEQUENCES];
-    const clattn_tensor k = tensor_view(rows.fresh_k, 0, 1, total, KV, DIM);
-    const clattn_tensor v = tensor_view(rows.fresh_v, 0, 1, total, KV, DIM);
-    tensor_write(&k, fresh[0]);
-    tensor_write(&v, fresh[1]);
-    tensor_write(&rows.start, start);
-    tensor_write(&rows.lengths, rows.length);
-    for (int c = 0; c < count; c++) {
-        append(&caches[c], total);
-    }
-    for (int s = 0; s < SEQUENCES; s++) {
-        rows.length[s] += start[s + 1] - start[s];
-    }
-}
-
-static void free_somewhere(struct cache *caches, int count)
-{
-    const int s = 1 + below(SEQUENCES - 2);
-    for (int c = 0; c < count; c++) {
-        release(&caches[c], s);
-    }
-    rows.length[s] = 0;
-}
 
 /* ---- Attention ------------------------------------------------------------------------ */
 
@@ -288,8 +72,8 @@ static bool attend_rows(const float *k, const float *v, int newest, const char *
         tensor_fill(&tensors[n], NAN);
         for (int s = 0; s < SEQUENCES; s++) {
             const clattn_tensor part =
-                tensor_view(tensors[n], (int64_t)row_at(s, 0), 1, kept[s], KV, DIM);
-            tensor_write(&part, (n ? v : k) + row_at(s, rows.length[s] - kept[s]));
+                tensor_view(tensors[n], (int64_t)rows_at(s, 0), 1, kept[s], KV, DIM);
+            tensor_write(&part, (n ? v : k) + rows_at(s, rows.length[s] - kept[s]));
         }
     }
     tensor_write(&lengths, kept);
@@ -315,8 +99,8 @@ static bool attend_packed(const char *kernel, float out[OUTS])
             tensor_view(k, (int64_t)k_start[s] * ROW, 1, rows.length[s], KV, DIM);
         const clattn_tensor to_v =
             tensor_view(v, (int64_t)k_start[s] * ROW, 1, rows.length[s], KV, DIM);
-        tensor_write(&to_k, rows.k + row_at(s, 0));
-        tensor_write(&to_v, rows.v + row_at(s, 0));
+        tensor_write(&to_k, rows.k + rows_at(s, 0));
+        tensor_write(&to_v, rows.v + rows_at(s, 0));
     }
     tensor_write(&starts[0], q_start);
     tensor_write(&starts[1], k_start);
@@ -334,7 +118,7 @@ static void assert_same(const char *what, const char *kernel, const float *got,
     for (int n = 0; n < OUTS; n++) {
         const bool same = got[n] == expected[n] || fabsf(got[n] - expected[n]) <= tolerance;
         ck_assert_msg(same, "%s, %s, seed %u, sequence %d: element %d is %.9g, expected %.9g", what,
-                      kernel, seed, n / (QUERIES * HEADS * DIM), n, got[n], expected[n]);
+                      kernel, random_seed, n / (QUERIES * HEADS * DIM), n, got[n], expected[n]);
     }
 }
 
@@ -354,7 +138,7 @@ static void dequantise(const struct cache *c, const clattn_tensor *values,
             const size_t at =
                 ((size_t)page * (size_t)c->page_rows + (size_t)(j % c->page_rows)) * ROW +
                 (size_t)(n % ROW);
-            const size_t i = row_at(s, 0) + (size_t)n;
+            const size_t i = rows_at(s, 0) + (size_t)n;
             to[i] = (float)stored[at] * scale[at / SCALED];
             const float bound = 127 * scale[at / SCALED] / 254;
             ck_assert_msg(fabsf(to[i] - truth[i]) <= bound * 1.0001f,
@@ -400,28 +184,28 @@ static void run_random(void)
     };
     const int count = sizeof caches / sizeof *caches;
     for (int c = 0; c < count; c++) {
-        open_cache(&caches[c]);
+        cache_open(&caches[c]);
     }
     for (int n = 1; n <= APPENDS; n++) {
-        append_somewhere(caches, count);
+        caches_append(caches, count);
         if (n == 20 || n == 300) {
             assert_all_same(caches, count, false);
         }
         if (n % 90 == 0) {
-            free_somewhere(caches, count);
+            caches_free(caches, count);
         }
     }
     ck_assert_int_eq(rows.length[0], 0);
     ck_assert_int_eq(rows.length[SEQUENCES - 1], CAPACITY);
     assert_all_same(caches, count, true);
     for (int c = 0; c < count; c++) {
-        close_cache(&caches[c]);
+        cache_close(&caches[c]);
     }
 }
 
 START_TEST(attention_over_pages_has_the_bits_of_attention_over_the_rows)
 {
-    begin_random(1);
+    random_begin(1);
     run_random();
 }
 END_TEST
@@ -430,10 +214,10 @@ START_TEST(a_ring_is_attention_over_its_newest_rows)
 {
     static float got[OUTS], expected[OUTS];
     struct cache ring = {.name = "ring", .ring = true};
-    begin_random(2);
-    open_cache(&ring);
+    random_begin(2);
+    cache_open(&ring);
     for (int n = 1; n <= APPENDS; n++) {
-        append_somewhere(&ring, 1);
+        caches_append(&ring, 1);
         if (n == 15 || n == 100 || n == APPENDS) {
             for (int i = 0; i < BEST; i++) {
                 if (attend_rows(rows.k, rows.v, RING, kernels[i], expected)) {
@@ -443,10 +227,10 @@ START_TEST(a_ring_is_attention_over_its_newest_rows)
             }
         }
         if (n % 90 == 0) {
-            free_somewhere(&ring, 1);
+            caches_free(&ring, 1);
         }
     }
-    close_cache(&ring);
+    cache_close(&ring);
 }
 END_TEST
 
@@ -457,12 +241,12 @@ START_TEST(i8_pages_hold_their_rows_to_the_stated_bound)
     const size_t bytes = (size_t)SEQUENCES * CAPACITY * ROW * sizeof(float);
     float *k = malloc(bytes), *v = malloc(bytes);
     ck_assert(k && v);
-    begin_random(3);
-    open_cache(&i8);
+    random_begin(3);
+    cache_open(&i8);
     for (int n = 1; n <= APPENDS; n++) {
-        append_somewhere(&i8, 1);
+        caches_append(&i8, 1);
         if (n % 90 == 0) {
-            free_somewhere(&i8, 1);
+            caches_free(&i8, 1);
         }
     }
     dequantise(&i8, &i8.k, &i8.k_scale, rows.k, k);
@@ -479,7 +263,7 @@ START_TEST(i8_pages_hold_their_rows_to_the_stated_bound)
     }
     free(k);
     free(v);
-    close_cache(&i8);
+    cache_close(&i8);
 }
 END_TEST
 
@@ -502,18 +286,18 @@ START_TEST(rows_without_a_place_are_not_written)
     for (int c = 0; c < 3; c++) {
         float *left = malloc((size_t)SEQUENCES * CAPACITY * ROW * sizeof *left);
         ck_assert_ptr_nonnull(left);
-        open_cache(&caches[c]);
+        cache_open(&caches[c]);
         tensor_write(&rows.start, start);
         memcpy(rows.length, lengths, sizeof lengths);
         if (caches[c].ring) { /* goes on without end */
             rows.length[1] = rows.length[2] = -2;
         }
         tensor_write(&rows.lengths, rows.length);
-        append(&caches[c], SEQUENCES);
+        cache_append(&caches[c], SEQUENCES);
         if (caches[c].page_rows) { /* pages of none, then lengths that are good */
             memset(rows.length, 0, sizeof rows.length);
             tensor_write(&rows.lengths, rows.length);
-            append(&caches[c], SEQUENCES);
+            cache_append(&caches[c], SEQUENCES);
         }
         const size_t count = (size_t)tensor_elements(&caches[c].k);
         tensor_read(&caches[c].k, left, count);
@@ -521,7 +305,7 @@ START_TEST(rows_without_a_place_are_not_written)
             ck_assert_msg(isnan(left[n]), "%s: element %zu was written", caches[c].name, n);
         }
         free(left);
-        close_cache(&caches[c]);
+        cache_close(&caches[c]);
     }
 }
 END_TEST
@@ -643,14 +427,14 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("cache");
-    TCase *random = suite_group(suite, "random appends", open_rows, close_rows);
+    TCase *random = suite_group(suite, "random appends", rows_open, rows_close);
     tcase_add_test(random, attention_over_pages_has_the_bits_of_attention_over_the_rows);
     tcase_add_test(random, a_ring_is_attention_over_its_newest_rows);
     tcase_add_test(random, i8_pages_hold_their_rows_to_the_stated_bound);
-    TCase *bounds = suite_group(suite, "what tables say is bounded", open_rows, close_rows);
+    TCase *bounds = suite_group(suite, "what tables say is bounded", rows_open, rows_close);
     tcase_add_test(bounds, rows_without_a_place_are_not_written);
     tcase_add_test(bounds, starts_that_run_backwards_are_empty_sequences);
-    TCase *shared = suite_group(suite, "shared prompts", open_rows, close_rows);
+    TCase *shared = suite_group(suite, "shared prompts", rows_open, rows_close);
     tcase_add_test(shared, a_shared_prompt_is_attended_once_and_merged_with_what_each_has);
     return suite_run_on_device(suite);
 }
