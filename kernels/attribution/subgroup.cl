@@ -20,7 +20,6 @@
 #include "attention/score.h"
 #include "attribution/spans.h"
 
-#define EVERY _Pragma("unroll") /* registers have no numbers */
 #define KEYS (SUBGROUP / PER_KEY)
 #define STEP (4 * PER_KEY) /* columns of a key at a time */
 #define QUADS(columns) (((columns) + STEP - 1) / STEP)
@@ -55,7 +54,7 @@ static inline float value_norm(const struct rows_of *values, const struct row_pl
 static inline void halve_rows(float *share, const int part, const int away)
 {
     const bool upper = part & away;
-    EVERY
+    UNROLL
     for (int r = 0; r < away; r++) {
         const float mine = upper ? share[r + away] : share[r], others = upper ? share[r] : share[r + away];
         share[r] = mine + lane_xor(others, away);
@@ -66,7 +65,7 @@ static inline void halve_rows(float *share, const int part, const int away)
  * of them. */
 static inline float sum_rows(float share[TOGETHER], const int part)
 {
-    EVERY
+    UNROLL
     for (int r = 0; r < TOGETHER; r++) {
         share[r] = lanes_sum(share[r], TOGETHER, PER_KEY);
     }
@@ -152,11 +151,11 @@ void attribution_subgroup(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
             }
         }
         float4 query[TOGETHER][QUADS(HEAD_DIM)];
-        EVERY
+        UNROLL
         for (int r = 0; r < TOGETHER; r++) {
             const int at = min(r0 + r, last_row);
             const long q_row = place(q_at, b, head.q0 + at / GROUP, g * GROUP + at % GROUP);
-            EVERY
+            UNROLL
             for (int n = 0; n < QUADS(HEAD_DIM); n++) {
                 query[r][n] = load_query(TYPE, q, q_row, n * STEP + part * 4);
             }
@@ -179,14 +178,14 @@ void attribution_subgroup(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
                 const int j = j0 + lane / PER_KEY, key = min(j, keys.end - 1);
                 const struct row_place place_of_key = row_place(&all_keys, &first_head.keys, key, g);
                 float share[TOGETHER], norm = 1.0f;
-                EVERY
+                UNROLL
                 for (int r = 0; r < TOGETHER; r++) {
                     share[r] = 0.0f;
                 }
-                EVERY
+                UNROLL
                 for (int n = 0; n < QUADS(HEAD_DIM); n++) {
                     const float4 some = load_quad(&all_keys, place_of_key, n * STEP + part * 4, HEAD_DIM);
-                    EVERY
+                    UNROLL
                     for (int r = 0; r < TOGETHER; r++) {
                         share[r] += dot(some, query[r][n]);
                     }

@@ -13,13 +13,7 @@ static bool subgroup_fits(const clattn_device_facts *facts, const void *desc, co
                           char reason[CLATTN__REASON_BYTES])
 {
     (void)desc;
-    if (facts->lanes == CLATTN_LANES_NONE) {
-        snprintf(reason, CLATTN__REASON_BYTES, "needs sub-groups: %s", facts->lanes_reason);
-        return false;
-    }
-    if (!(facts->subgroup_sizes & (uint32_t)params[SUBGROUP])) {
-        snprintf(reason, CLATTN__REASON_BYTES, "the device has no sub-groups of %d",
-                 params[SUBGROUP]);
+    if (!clattn__lanes_fit(facts, params[SUBGROUP], reason)) {
         return false;
     }
     if (params[PER_KEY] > params[SUBGROUP] || params[TOGETHER] > params[PER_KEY]) {
@@ -31,22 +25,15 @@ static bool subgroup_fits(const clattn_device_facts *facts, const void *desc, co
     return true;
 }
 
-/* Intel's registers hold 16 lanes best, and half as many numbers of a lane as others'; elsewhere a
- * wave of 32, or AMD's of 64, is what there is.  Rows of many columns take more registers, so fewer
- * are together. */
+/* Rows of many columns take more registers, so fewer are together; Intel's hold half as many
+ * numbers of a lane as others'. */
 static void subgroup_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
     const clattn_attention_desc *d = desc;
-    const int wanted = facts->lanes == CLATTN_LANES_INTEL ? 16 : 32;
-    int size = wanted;
-    for (int other = 8; other <= 64 && !(facts->subgroup_sizes & (uint32_t)size); other *= 2) {
-        size = other;
-    }
-    params[LANES_BY] = facts->lanes;
-    params[SUBGROUP] = size;
+    clattn__lanes_adapt(facts, &params[LANES_BY], &params[SUBGROUP]);
     const bool intel = facts->lanes == CLATTN_LANES_INTEL;
     const int together = d->head_dim > 256 ? 2 : d->head_dim > 64 ? 4 : 8;
-    params[PER_KEY] = intel && size > 8 ? 16 : 8;
+    params[PER_KEY] = intel && params[SUBGROUP] > 8 ? 16 : 8;
     params[TOGETHER] = intel ? together / 2 : together;
 }
 
