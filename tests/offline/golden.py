@@ -41,7 +41,7 @@ def broken(row):
         yield f"matrix instructions of a round are {loop.flops:g} FLOP, must be {tile.flops:g}"
     if v["scratch"]:
         yield f"{v['scratch']} bytes of registers are spilled to memory"
-    peak = PEAKS.get((program.target, program.kernel), PEAK)
+    peak = PEAKS.get((row.program.target, row.program.kernel), PEAK)
     if tile.busy and row.code.language != "ptx" and loop.together() < peak:
         yield f"matrix units are busy {loop.together():.0f}% of the time, must be {peak}%"
 
