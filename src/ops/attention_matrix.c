@@ -13,18 +13,19 @@ enum { MOST_COLUMNS = 256, COLUMN_STEP = 16, QUERY_PADDING = 8, MOST_KEPT = 64 }
 static const struct shape {
     int subgroup, queries;
     int teams, blocks, tile_k;
-    int stages;  /* tiles of keys and values in local memory */
-    int padding; /* halves more to a row there */
-    bool pairs;  /* values lie there by columns, a row of these having TILE_K halves */
-    int columns; /* of a head at most; more leave no registers.  0 = MOST_COLUMNS */
-    bool stay;   /* queries of more than MOST_KEPT columns stay there, beside the tiles */
+    int wide_tile_k; /* of heads of more than 64 columns, which leave registers for fewer scores */
+    int stages;      /* tiles of keys and values in local memory */
+    int padding;     /* halves more to a row there */
+    bool pairs;      /* values lie there by columns, a row of these having TILE_K halves */
+    int columns;     /* of a head at most; more leave no registers.  0 = MOST_COLUMNS */
+    bool stay;       /* queries of more than MOST_KEPT columns stay there, beside the tiles */
 } shapes[] = {
-    [CLATTN_ENGINE_NV_MMA] = {32, 16, 4, 2, 32, 3, 8},
-    [CLATTN_ENGINE_AMD_WMMA] = {32, 16, 8, 1, 32, 1, 8, true, 128},
-    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {32, 16, 8, 1, 32, 1, 8, true, 160},
-    [CLATTN_ENGINE_AMD_MFMA] = {64, 16, 4, 2, 32, 1, 4, true},
-    [CLATTN_ENGINE_INTEL_DPAS_8] = {8, 8, 16, 1, 32, 1, 8, false, 128, true},
-    [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 16, 16, 1, 32, 1, 8, false, 128, true},
+    [CLATTN_ENGINE_NV_MMA] = {32, 16, 4, 2, 32, 16, 3, 8},
+    [CLATTN_ENGINE_AMD_WMMA] = {32, 16, 8, 1, 32, 32, 1, 8, true, 128},
+    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {32, 16, 8, 1, 64, 32, 1, 8, true, 160},
+    [CLATTN_ENGINE_AMD_MFMA] = {64, 16, 4, 2, 32, 32, 1, 4, true},
+    [CLATTN_ENGINE_INTEL_DPAS_8] = {8, 8, 16, 1, 32, 16, 1, 8, false, 128, true},
+    [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 16, 16, 1, 32, 16, 1, 8, false, 128, true},
 };
 
 static int padded(int columns, int step) { return (columns + step - 1) / step * step; }
@@ -102,7 +103,7 @@ bool clattn__emulated_fits(const clattn_device_facts *facts, const void *desc, c
     return fits_desc(desc, params, reason) && fits_tiles(facts, desc, params, reason);
 }
 
-/* Wide heads leave registers for fewer scores, the widest for one block alone. */
+/* The widest heads leave registers for one block alone. */
 static void adapt(const clattn_attention_desc *d, int engine, int *params)
 {
     const int columns = d->head_dim > d->value_dim ? d->head_dim : d->value_dim;
@@ -112,7 +113,7 @@ static void adapt(const clattn_attention_desc *d, int engine, int *params)
     params[TEAMS] = shape->teams;
     params[BLOCKS] = columns > 128 ? 1 : shape->blocks;
     params[STAGES] = columns > 128 && shape->stages > 2 ? 2 : shape->stages;
-    params[TILE_K] = columns > 64 ? shape->tile_k / 2 : shape->tile_k;
+    params[TILE_K] = columns > 64 ? shape->wide_tile_k : shape->tile_k;
 }
 
 void clattn__matrix_adapt(const clattn_device_facts *facts, const void *desc, int *params)
