@@ -267,6 +267,19 @@ cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem mem, cl_bool blocking,
     return CL_SUCCESS;
 }
 
+cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem mem, cl_bool blocking, size_t offset,
+                            size_t bytes, const void *from, cl_uint count, const cl_event *list,
+                            cl_event *event)
+{
+    (void)queue;
+    (void)blocking;
+    (void)count;
+    (void)list;
+    (void)event;
+    memcpy(mem->data + offset, from, bytes);
+    return CL_SUCCESS;
+}
+
 /* ---- Programs and kernels ------------------------------------------------------------------ */
 
 cl_program clCreateProgramWithSource(cl_context context, cl_uint count, const char **texts,
