@@ -31,14 +31,9 @@
 #define KEY_BLOCKS (TILE_K / 16)
 #include "matrix/engine.h"
 
-/* Emulated, arrays need no registers, and there should be little to compile. */
-#if EMULATED
-#define UNROLL _Pragma("unroll 1")
-#else
-#define UNROLL _Pragma("unroll")
-#endif
-#define INLINE static inline __attribute__((always_inline))
 #define ITEMS (SUBGROUP * TEAMS)
+#include "matrix/chunk.h"
+
 #define TEAM_ROWS (BLOCKS * QUERIES)
 #define TILE_Q (TEAMS * TEAM_ROWS)
 #define QUERY_PITCH (HEAD_STEPS * 16 + 8)
@@ -66,11 +61,10 @@
 #define MOST_WEIGHT 0x1p14f /* of a lane's weights together; f16 ends at 2^16 */
 #define LN2 0.69314718055994530942f
 
-/* ---- Tiles: 8 columns at a time, zeros where there is nothing -------------------------------- */
+/* ---- Tiles ----------------------------------------------------------------------------------- */
 
 #define KEY_CHUNKS (HEAD_STEPS * 2)
 #define VALUE_CHUNKS (VALUE_STEPS * 2)
-#define SHARE(n) (((n) + ITEMS - 1) / ITEMS) /* of a work-item */
 #define ALL_SHARE(chunks) (TILE_K * (chunks) % ITEMS == 0) /* all work-items alike */
 #define KEY_SHARE SHARE(TILE_K * KEY_CHUNKS)
 #define VALUE_SHARE (SHARE(TILE_K * VALUE_CHUNKS / (1 + VALUES_PAIRED)) * (1 + VALUES_PAIRED))
@@ -79,65 +73,11 @@
 #define VALUES_ABREAST VALUE_CHUNKS
 #endif
 
-/* Whether rows are read 16 bytes at a time. */
-static inline bool rows_aligned(const long4 at, const int columns)
-{
-    return columns % 16 == 0 && ((at.x | at.y | at.z | at.w) & 7) == 0;
-}
-
-static inline uint4 load_chunk(__global const void *values, const long row, const int column, const int columns,
-                               const bool aligned)
-{
-    __global const ushort *from = (__global const ushort *)values + row + column;
-    if (aligned) {
-        return *(__global const uint4 *)from;
-    }
-    uint part[4];
-    for (int n = 0; n < 4; n++) {
-        const uint low = column + 2 * n < columns ? from[2 * n] : 0;
-        const uint high = column + 2 * n + 1 < columns ? from[2 * n + 1] : 0;
-        part[n] = low | high << 16;
-    }
-    return (uint4)(part[0], part[1], part[2], part[3]);
-}
-
-/* Rows of the tiles begin at multiples of 16 bytes, or of 8. */
-INLINE void put_chunk(__local ushort *to, const uint4 chunk)
-{
-    if (KEY_AT(1, 0) % 8 == 0) {
-        *(__local uint4 *)to = chunk;
-    } else {
-        ((__local uint2 *)to)[0] = chunk.lo;
-        ((__local uint2 *)to)[1] = chunk.hi;
-    }
-}
-
 /* Rows on their way from global to local memory: in registers, where ASYNC_COPY is 0. */
 struct fetch {
     uint4 keys[ASYNC_COPY ? 1 : KEY_SHARE];
     uint4 values[ASYNC_COPY ? 1 : VALUE_SHARE];
 };
-
-/* Row and column of a work-item's n-th chunk, as a sum: what is its own, and what all have in common. */
-struct spot {
-    int2 own, common;
-};
-
-/* The chunks of a tile: so many abreast, under them those of the next row, then the next columns. */
-INLINE int2 chunk_at(const uint chunk, const uint abreast, const uint rows)
-{
-    return (int2)(chunk / abreast % rows, (chunk % abreast + chunk / (abreast * rows) * abreast) * 8);
-}
-
-INLINE struct spot spot_of(const int n, const int abreast, const int rows)
-{
-    const int lap = abreast * rows;
-    const bool regular = ITEMS % abreast == 0 && (lap % ITEMS == 0 || ITEMS % lap == 0);
-    const uint item = get_local_id(0), all = n * ITEMS;
-    const struct spot spot = {chunk_at(regular ? item : all + item, abreast, rows),
-                              chunk_at(regular ? all : 0, abreast, rows)};
-    return spot;
-}
 
 INLINE struct spot key_spot(const int n) { return spot_of(n, KEY_CHUNKS, TILE_K); }
 
@@ -168,9 +108,9 @@ INLINE bool plain_tile(const struct source *from)
     return !SCATTERED && from->aligned && from->j0 + TILE_K <= from->end && (ulong)from->rows->at.z < (1 << 22);
 }
 
-/* One chunk: straight to its place if that can be, else into a register. */
-INLINE void fetch_chunk(uint4 *kept, __local ushort *to, const struct source *from, const struct spot spot,
-                        const bool plain)
+/* One chunk, of a plain tile or of any. */
+INLINE void fetch_from(const struct source *from, uint4 *kept, __local ushort *to, const struct spot spot,
+                       const bool plain)
 {
     const struct rows_of *rows = from->rows;
     if (plain) {
@@ -189,15 +129,7 @@ INLINE void fetch_chunk(uint4 *kept, __local ushort *to, const struct source *fr
     const int j = from->j0 + spot.own.x + spot.common.x, c = spot.own.y + spot.common.y;
     const bool there = j < from->end;
     const long row = key_place(from->keys, rows->at, there ? j : 0, from->g);
-#if ASYNC_COPY
-    if (from->aligned) {
-        copy_async(to, (__global const ushort *)rows->values + row + c, there);
-    } else {
-        put_chunk(to, there ? load_chunk(rows->values, row, c, from->columns, false) : (uint4)(0));
-    }
-#else
-    *kept = there ? load_chunk(rows->values, row, c, from->columns, from->aligned) : (uint4)(0);
-#endif
+    fetch_chunk(kept, to, rows->values, row, there, c, from->columns, from->aligned);
 }
 
 INLINE void fetch_some_keys(struct fetch *fetch, __local ushort *tile, const struct source *from, const bool plain)
@@ -207,7 +139,7 @@ INLINE void fetch_some_keys(struct fetch *fetch, __local ushort *tile, const str
         const struct spot spot = key_spot(n);
         const int2 at = spot.own + spot.common;
         if (ALL_SHARE(KEY_CHUNKS) || at.y < KEY_CHUNKS * 8) {
-            fetch_chunk(&fetch->keys[ASYNC_COPY ? 0 : n], tile + KEY_AT(at.x, at.y), from, spot, plain);
+            fetch_from(from, &fetch->keys[ASYNC_COPY ? 0 : n], tile + KEY_AT(at.x, at.y), spot, plain);
         }
     }
 }
@@ -219,7 +151,7 @@ INLINE void fetch_some_values(struct fetch *fetch, __local ushort *tile, const s
         const struct spot spot = value_spot(n);
         const int2 at = spot.own + spot.common;
         if (ALL_SHARE(VALUE_CHUNKS / (1 + VALUES_PAIRED)) || at.y < VALUE_CHUNKS * 8) {
-            fetch_chunk(&fetch->values[ASYNC_COPY ? 0 : n], tile + VALUE_AT(at.x, at.y), from, spot, plain);
+            fetch_from(from, &fetch->values[ASYNC_COPY ? 0 : n], tile + VALUE_AT(at.x, at.y), spot, plain);
         }
     }
 }

@@ -36,7 +36,8 @@
 #define TILE_ROWS (ROW_TEAMS * TEAM_ROWS)
 #define PANEL (COLUMN_TEAMS * TEAM_OUTPUTS)
 
-#define ROW_PITCH (STEPS * 16 + 8)
+/* Rows of x lie as those of weight do, or 16 bytes longer than they are where these are not apart. */
+#define ROW_PITCH (KEY_AT(16, 0) / 16 > STEPS * 16 ? KEY_AT(16, 0) / 16 : STEPS * 16 + 8)
 #define ROW_TILE (TILE_ROWS * ROW_PITCH)
 #define STAGE (ROW_TILE + KEY_TILE)
 #define RESULT_PITCH (TEAM_WEIGHTS + 4)
@@ -48,6 +49,15 @@
 #define CHUNKS (STEPS * 2) /* of a row */
 #define ROW_SHARE SHARE(TILE_ROWS * CHUNKS)
 #define WEIGHT_SHARE SHARE(TILE_WEIGHTS * CHUNKS)
+
+/* Row and column of a work-item's n-th chunk of a tile, and whether there is one: where all have as
+ * many, there is. */
+INLINE int2 chunk_of(const int n, const int rows)
+{
+    const struct spot spot = spot_of(n, CHUNKS, rows);
+    return spot.own + spot.common;
+}
+INLINE bool is_chunk(const int2 at, const int rows) { return rows * CHUNKS % ITEMS == 0 || at.y < CHUNKS * 8; }
 
 /* What a work-item brings: where its rows begin.  Rows behind the last one repeat it; what becomes of
  * them is not stored. */
@@ -75,11 +85,11 @@ INLINE void find_share(struct share *share, const long4 x_at, const int b, const
 {
     UNROLL
     for (int n = 0; n < ROW_SHARE; n++) {
-        share->x_row[n] = place(x_at, b, min(i0 + chunk_at(n, CHUNKS).x, rows - 1), 0);
+        share->x_row[n] = place(x_at, b, min(i0 + chunk_of(n, TILE_ROWS).x, rows - 1), 0);
     }
     UNROLL
     for (int n = 0; n < WEIGHT_SHARE; n++) {
-        share->weight_row[n] = place(weight_at, 0, weight_row_of(chunk_at(n, CHUNKS).x, o0, out_dim), 0);
+        share->weight_row[n] = place(weight_at, 0, weight_row_of(chunk_of(n, TILE_WEIGHTS).x, o0, out_dim), 0);
     }
 }
 
@@ -89,18 +99,18 @@ INLINE void fetch_tiles(struct fetch *fetch, __local ushort *stage, const struct
 {
     UNROLL
     for (int n = 0; n < ROW_SHARE; n++) {
-        const int2 at = chunk_at(n, CHUNKS);
+        const int2 at = chunk_of(n, TILE_ROWS);
         const int column = column0 + at.y;
-        if (chunk_is_in(at, TILE_ROWS, CHUNKS)) {
+        if (is_chunk(at, TILE_ROWS)) {
             fetch_chunk(&fetch->x[ASYNC_COPY ? 0 : n], stage + at.x * ROW_PITCH + at.y, share->x, share->x_row[n],
                         column < in_dim, column, in_dim, aligned);
         }
     }
     UNROLL
     for (int n = 0; n < WEIGHT_SHARE; n++) {
-        const int2 at = chunk_at(n, CHUNKS);
+        const int2 at = chunk_of(n, TILE_WEIGHTS);
         const int column = column0 + at.y;
-        if (chunk_is_in(at, TILE_WEIGHTS, CHUNKS)) {
+        if (is_chunk(at, TILE_WEIGHTS)) {
             fetch_chunk(&fetch->weight[ASYNC_COPY ? 0 : n], stage + ROW_TILE + KEY_AT(at.x, at.y), share->weight,
                         share->weight_row[n], column < in_dim, column, in_dim, aligned);
         }
@@ -126,16 +136,16 @@ INLINE void place_tiles(const struct fetch *fetch, __local ushort *stage)
 #if !ASYNC_COPY
     UNROLL
     for (int n = 0; n < ROW_SHARE; n++) {
-        const int2 at = chunk_at(n, CHUNKS);
-        if (chunk_is_in(at, TILE_ROWS, CHUNKS)) {
-            *(__local uint4 *)(stage + at.x * ROW_PITCH + at.y) = fetch->x[n];
+        const int2 at = chunk_of(n, TILE_ROWS);
+        if (is_chunk(at, TILE_ROWS)) {
+            put_chunk(stage + at.x * ROW_PITCH + at.y, fetch->x[n]);
         }
     }
     UNROLL
     for (int n = 0; n < WEIGHT_SHARE; n++) {
-        const int2 at = chunk_at(n, CHUNKS);
-        if (chunk_is_in(at, TILE_WEIGHTS, CHUNKS)) {
-            *(__local uint4 *)(stage + ROW_TILE + KEY_AT(at.x, at.y)) = fetch->weight[n];
+        const int2 at = chunk_of(n, TILE_WEIGHTS);
+        if (is_chunk(at, TILE_WEIGHTS)) {
+            put_chunk(stage + ROW_TILE + KEY_AT(at.x, at.y), fetch->weight[n]);
         }
     }
 #endif
@@ -165,7 +175,7 @@ INLINE void multiply_tiles(const struct engine *engine, block sum[ROW_BLOCKS][CO
 
 /* ---- The kernel ------------------------------------------------------------------------------- */
 
-__kernel SUBGROUPS __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+__kernel SUBGROUPS OCCUPANCY __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void MATRIX_KERNEL(__global const void *x, const long4 x_at, __global const void *weight, const long4 weight_at,
                    __global const void *bias, const long4 bias_at, __global const void *residual,
                    const long4 residual_at, __global void *y, const long4 y_at, const int rows, const int out_dim,

@@ -35,6 +35,17 @@ static inline uint4 load_chunk(__global const void *values, const long row, cons
     return (uint4)(part[0], part[1], part[2], part[3]);
 }
 
+/* Rows of the tiles begin at multiples of 16 bytes, or of 8. */
+INLINE void put_chunk(__local ushort *to, const uint4 chunk)
+{
+    if (KEY_AT(1, 0) % 8 == 0) {
+        *(__local uint4 *)to = chunk;
+    } else {
+        ((__local uint2 *)to)[0] = chunk.lo;
+        ((__local uint2 *)to)[1] = chunk.hi;
+    }
+}
+
 /* One chunk of a row: straight to its place if that can be, else into a register. */
 INLINE void fetch_chunk(uint4 *kept, __local ushort *to, __global const void *values, const long row, const bool there,
                         const int column, const int columns, const bool aligned)
@@ -43,23 +54,30 @@ INLINE void fetch_chunk(uint4 *kept, __local ushort *to, __global const void *va
     if (aligned) {
         copy_async(to, (__global const ushort *)values + row + column, there);
     } else {
-        *(__local uint4 *)to = there ? load_chunk(values, row, column, columns, false) : (uint4)(0);
+        put_chunk(to, there ? load_chunk(values, row, column, columns, false) : (uint4)(0));
     }
 #else
     *kept = there ? load_chunk(values, row, column, columns, aligned) : (uint4)(0);
 #endif
 }
 
-/* The row and column of a work-item's n-th chunk of a tile with so many to a row. */
-INLINE int2 chunk_at(const int n, const int chunks)
+/* Row and column of a work-item's n-th chunk, as a sum: what is its own, and what all have in common. */
+struct spot {
+    int2 own, common;
+};
+
+/* The chunks of a tile: so many abreast, under them those of the next row, then the next columns. */
+INLINE int2 chunk_at(const uint chunk, const uint abreast, const uint rows)
 {
-    const uint item = get_local_id(0), chunk = n * ITEMS + item;
-    return ITEMS % chunks == 0 ? (int2)(item / chunks + n * (ITEMS / chunks), item % chunks * 8)
-                               : (int2)(chunk / chunks, chunk % chunks * 8);
+    return (int2)(chunk / abreast % rows, (chunk % abreast + chunk / (abreast * rows) * abreast) * 8);
 }
 
-/* Whether that is within a tile of so many rows; where the work-items share it evenly, it is. */
-INLINE bool chunk_is_in(const int2 at, const int rows, const int chunks)
+INLINE struct spot spot_of(const int n, const int abreast, const int rows)
 {
-    return rows * chunks % ITEMS == 0 || at.x < rows;
+    const int lap = abreast * rows;
+    const bool regular = ITEMS % abreast == 0 && (lap % ITEMS == 0 || ITEMS % lap == 0);
+    const uint item = get_local_id(0), all = n * ITEMS;
+    const struct spot spot = {chunk_at(regular ? item : all + item, abreast, rows),
+                              chunk_at(regular ? all : 0, abreast, rows)};
+    return spot;
 }

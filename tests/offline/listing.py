@@ -79,9 +79,10 @@ def parse_intel(text):
         match = re.match(r"(\([^)]*\))?\s+([a-z][\w.]*)\s*(?:\((\d+)\|M\d+\))?(.*)", line)
         if match:
             when, name, lanes, rest = match.groups()  # when: "(W)", "(~f0.0)", "(W&f0.0)"
-            to = re.search(r"\b(L\d+)\b", rest) if name in ("goto", "jmpi", "while") else None
+            to = re.findall(r"\bL\d+\b", rest) if name in ("goto", "goto.b", "jmpi", "while") else []
             always = bool(to) and "f" not in (when or "")
-            found.append((Instruction(f"{name}({lanes or 1})", line.strip(), None, always), to and to.group(1)))
+            target = to and to[-1 if name == "goto.b" else 0]  # .b, backward: by its second place
+            found.append((Instruction(f"{name}({lanes or 1})", line.strip(), None, always), target or None))
     return resolve(found, places)
 
 
