@@ -52,8 +52,6 @@ void clattn__matrix_adapt(const clattn_device_facts *facts, const void *desc, in
 bool clattn__emulated_fits(const clattn_device_facts *facts, const void *desc, const int *params,
                            char reason[CLATTN__REASON_BYTES]);
 void clattn__emulated_adapt(const clattn_device_facts *facts, const void *desc, int *params);
-const char *clattn__matrix_flags(const int *params);
-const char *clattn__emulated_flags(const int *params);
 void clattn__matrix_geometry(const int *params, const int64_t extent[3], size_t global[3],
                              size_t local[3]);
 

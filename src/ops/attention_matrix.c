@@ -129,21 +129,6 @@ void clattn__emulated_adapt(const clattn_device_facts *facts, const void *desc, 
     adapt(desc, params[ENGINE], params);
 }
 
-/* On Intel a sub-group's results alone take half of 256 registers. */
-const char *clattn__matrix_flags(const int *params)
-{
-    const bool intel = params[ENGINE] == CLATTN_ENGINE_INTEL_DPAS_8 ||
-                       params[ENGINE] == CLATTN_ENGINE_INTEL_DPAS_16;
-    return intel ? "-cl-intel-256-GRF-per-thread" : "";
-}
-
-/* Compiling takes longer than any test runs. */
-const char *clattn__emulated_flags(const int *params)
-{
-    (void)params;
-    return "-cl-opt-disable";
-}
-
 void clattn__matrix_geometry(const int *params, const int64_t extent[3], size_t global[3],
                              size_t local[3])
 {

@@ -1,5 +1,6 @@
 /* The kernels of attention: which fit, with which parameters, launched how.  Best first. */
 #include "attention.h"
+#include "engine.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -51,3 +51,18 @@ int clattn__engine_of(const clattn_device_facts *facts)
 {
     return facts->engine == CLATTN_ENGINE_NONE ? CLATTN_ENGINE_NV_MMA : (int)facts->engine;
 }
+
+/* On Intel a sub-group's results alone take half of 256 registers. */
+const char *clattn__matrix_flags(const int *params)
+{
+    const bool intel =
+        params[0] == CLATTN_ENGINE_INTEL_DPAS_8 || params[0] == CLATTN_ENGINE_INTEL_DPAS_16;
+    return intel ? "-cl-intel-256-GRF-per-thread" : "";
+}
+
+/* Compiling takes longer than any test runs. */
+const char *clattn__emulated_flags(const int *params)
+{
+    (void)params;
+    return "-cl-opt-disable";
+}

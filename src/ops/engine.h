@@ -26,4 +26,8 @@ bool clattn__emulation_fits(const clattn_device_facts *facts, int engine, size_t
 /* The device's engine; without one, any whose parameters can be told. */
 int clattn__engine_of(const clattn_device_facts *facts);
 
+/* flags of variants whose first parameter is the engine. */
+const char *clattn__matrix_flags(const int *params);
+const char *clattn__emulated_flags(const int *params);
+
 #endif /* CLATTN_OPS_ENGINE_H */

@@ -24,8 +24,8 @@ static const struct shape {
     [CLATTN_ENGINE_AMD_WMMA] = {2, 2, 4, 4, 2, 4, 4},
     [CLATTN_ENGINE_AMD_WMMA_GFX12] = {2, 2, 4, 4, 2, 4, 4},
     [CLATTN_ENGINE_AMD_MFMA] = {2, 2, 4, 4, 1, 4, 4},
-    [CLATTN_ENGINE_INTEL_DPAS_8] = {4, 4, 2, 1, 1, 8, 1},
-    [CLATTN_ENGINE_INTEL_DPAS_16] = {4, 4, 2, 2, 1, 8, 4},
+    [CLATTN_ENGINE_INTEL_DPAS_8] = {4, 4, 4, 2, 2, 8, 1},
+    [CLATTN_ENGINE_INTEL_DPAS_16] = {4, 4, 4, 2, 1, 8, 4},
 };
 
 static int tile_rows(const int *params)
@@ -97,14 +97,13 @@ bool clattn__project_emulated_fits(const clattn_device_facts *facts, const void 
 
 void clattn__project_matrix_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
-    const clattn_project_desc *d = desc;
     const struct shape *shape = &shapes[clattn__engine_of(facts)];
-    const bool turned = d->gated && shape->column_blocks % 2; /* as wide as it was high */
+    (void)desc;
     params[ENGINE] = clattn__engine_of(facts);
     params[ROW_TEAMS] = shape->row_teams;
     params[COLUMN_TEAMS] = shape->column_teams;
-    params[ROW_BLOCKS] = turned ? shape->column_blocks : shape->row_blocks;
-    params[COLUMN_BLOCKS] = turned ? shape->row_blocks : shape->column_blocks;
+    params[ROW_BLOCKS] = shape->row_blocks;
+    params[COLUMN_BLOCKS] = shape->column_blocks;
     params[STEPS] = shape->steps;
 }
 

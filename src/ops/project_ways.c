@@ -2,6 +2,7 @@
 #include "project.h"
 
 #include "../program.h"
+#include "engine.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -289,7 +290,7 @@ static const struct project_way product = {clattn__project_build, clattn__projec
                    {"ROW_BLOCKS", 2, {1, 2, 4}},                                                   \
                    {"COLUMN_BLOCKS", 2, {1, 2, 4}},                                                \
                    {"STEPS", 2, {1, 2, 4, 8}}},                                                    \
-        .geometry = clattn__project_matrix_geometry                                                \
+        .flags = clattn__emulated_flags, .geometry = clattn__project_matrix_geometry               \
     }
 
 const struct clattn__variant clattn__project_registry[] = {
@@ -327,6 +328,7 @@ const struct clattn__variant clattn__project_registry[] = {
                 {"COLUMN_BLOCKS", 4, {1, 2, 4}},
                 {"STEPS", 2, {1, 2, 4}}},
      .adapt = clattn__project_matrix_adapt,
+     .flags = clattn__matrix_flags,
      .geometry = clattn__project_matrix_geometry},
     {.name = "gemm/matrix_few",
      .own = &clattn__project_matrix,
@@ -340,6 +342,7 @@ const struct clattn__variant clattn__project_registry[] = {
                 {"COLUMN_BLOCKS", 1, {1, 2, 4}},
                 {"STEPS", 8, {1, 2, 4, 8}}},
      .adapt = clattn__project_matrix_few_adapt,
+     .flags = clattn__matrix_flags,
      .geometry = clattn__project_matrix_geometry},
     EMULATED("nv_mma", CLATTN_ENGINE_NV_MMA),
     EMULATED("amd_wmma", CLATTN_ENGINE_AMD_WMMA),
