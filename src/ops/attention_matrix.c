@@ -19,8 +19,9 @@ static const struct shape {
     bool pairs;      /* values lie there by columns, a row of these having TILE_K halves */
     int columns;     /* of a head at most; more leave no registers.  0 = MOST_COLUMNS */
     bool stay;       /* queries of more than MOST_KEPT columns stay there, beside the tiles */
+    bool masks_cost; /* with wide_tile_k, masks leave registers for one block, and more teams */
 } shapes[] = {
-    [CLATTN_ENGINE_NV_MMA] = {32, 16, 4, 2, 32, 16, 3, 8},
+    [CLATTN_ENGINE_NV_MMA] = {32, 16, 4, 2, 32, 16, 3, 8, .masks_cost = true},
     [CLATTN_ENGINE_AMD_WMMA] = {32, 16, 8, 1, 32, 32, 1, 8, true, 128},
     [CLATTN_ENGINE_AMD_WMMA_GFX12] = {32, 16, 8, 1, 64, 32, 1, 8, true, 160},
     [CLATTN_ENGINE_AMD_MFMA] = {64, 16, 4, 2, 32, 32, 1, 4, true},
@@ -103,6 +104,12 @@ bool clattn__emulated_fits(const clattn_device_facts *facts, const void *desc, c
     return fits_desc(desc, params, reason) && fits_tiles(facts, desc, params, reason);
 }
 
+/* Whether a query may not see keys that are there. */
+static bool hides_keys(const clattn_attention_desc *d)
+{
+    return d->causal || d->window.on || d->with & (CLATTN_WITH_MASK | CLATTN_WITH_BIAS);
+}
+
 /* The widest heads leave registers for one block alone. */
 static void adapt(const clattn_attention_desc *d, int engine, int *params)
 {
@@ -110,8 +117,9 @@ static void adapt(const clattn_attention_desc *d, int engine, int *params)
     const struct shape *shape = &shapes[engine];
     params[ENGINE] = engine;
     params[PACK] = d->query_heads / d->kv_heads;
-    params[TEAMS] = shape->teams;
-    params[BLOCKS] = columns > 128 ? 1 : shape->blocks;
+    const bool one = columns > 128 || (columns > 64 && shape->masks_cost && hides_keys(d));
+    params[BLOCKS] = one ? 1 : shape->blocks;
+    params[TEAMS] = one && columns <= 128 ? shape->teams * shape->blocks : shape->teams;
     params[STAGES] = columns > 128 && shape->stages > 2 ? 2 : shape->stages;
     params[TILE_K] = columns > 64 ? shape->wide_tile_k : shape->tile_k;
 }
