@@ -27,7 +27,7 @@ def values(target, program, code, loop, instructions):
 PEAK = 70  # % of the matrix units' peak in the steady state, with heads of 128 columns and in products
 # Arc's 256 registers of 32 bytes hold the results of 8 queries: each operand from local memory serves
 # one instruction, and local memory is half as fast as those.
-PEAKS = {("dg2", "attention/matrix"): 35}
+PEAKS = {("dg2", "attention/matrix"): 35, ("dg2", "gemm/matrix"): 65}
 
 
 def broken(row):
