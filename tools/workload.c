@@ -353,7 +353,7 @@ void workload_title(const struct test_case *c, char *out, size_t bytes)
     if (op == &check_luong) {
         add(&t, " %s", c->own.classic.kind);
     }
-    if (op && op->trial && op != &check_mha) {
+    if (op && op->trial && op != &check_mha && op != &check_cache && op != &check_attribution) {
         trial_title(op->trial, c, sizes, sizeof sizes);
         add(&t, " %s", sizes);
     } else {

@@ -82,4 +82,9 @@ static clattn_status run(const workload *w, cl_command_queue queue)
     return kind_of(w)->run(&w->args.trial, w->op, queue);
 }
 
-const workload_kind trial_workload_kind = {"", describe, create, bind, scratch, run};
+static const char *kernel_of(const workload *w)
+{
+    return kind_of(w)->kernel ? kind_of(w)->kernel(&w->args.trial, w->op) : clattn_op_kernel(w->op);
+}
+
+const workload_kind trial_workload_kind = {"", describe, create, bind, scratch, run, kernel_of};

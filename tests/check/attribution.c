@@ -182,7 +182,14 @@ static double flops(const struct trial *t)
     return 2.0 * c->batch * c->heads * pairs * c->head_dim;
 }
 
-static const struct trial_kind trial = {describe, fill, expect, create, run, scratch, flops};
+static const char *kernel_of(const struct trial *t, const clattn_op *op)
+{
+    const clattn_attribution_args args = arguments(t);
+    return clattn_attribution_kernel(op, &args);
+}
+
+static const struct trial_kind trial = {describe, fill,    expect, create,
+                                        run,      scratch, flops,  kernel_of};
 
 /* ---- The op ---------------------------------------------------------------- */
 

@@ -27,7 +27,14 @@ static clattn_status run(const struct trial *t, const clattn_op *op, cl_command_
     return clattn_attention_run(op, queue, &args, NULL);
 }
 
-static const struct trial_kind trial = {cached_describe, cached_fill, expect, create, run};
+static const char *kernel_of(const struct trial *t, const clattn_op *op)
+{
+    const clattn_attention_args args = cached_args(t);
+    return clattn_attention_kernel(op, &args);
+}
+
+static const struct trial_kind trial = {cached_describe, cached_fill, expect,
+                                        create,          run,         .kernel = kernel_of};
 
 static clattn_status variants(clattn_context *context, const struct test_case *c,
                               clattn_variant_report *report, void *user)

@@ -43,6 +43,8 @@ struct trial_kind {
     /* For bench: bytes of scratch, and floating-point operations; NULL = none that count. */
     size_t (*scratch)(const struct trial *t, const clattn_op *op);
     double (*flops)(const struct trial *t);
+    /* The kernel that run takes; NULL = as the op says. */
+    const char *(*kernel)(const struct trial *t, const clattn_op *op);
 };
 
 void trial_run(const struct trial_kind *kind, const struct check *check, const struct test_case *c,
