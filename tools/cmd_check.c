@@ -50,7 +50,7 @@ static const option_row rows[] = {
      "also the large cases; a report to send with a new device"},
     {"seconds", "N", parse_seconds, offsetof(check_options, seconds),
      "with --full: after so long, run only what is needed of every kind\n"
-     "(default 90; 0 = everything)"},
+     "(default 75; 0 = everything)"},
     {"op", "NAME", parse_text, offsetof(check_options, op),
      "cases of one operation, such as attention"},
     {"case", "LINE", parse_text, offsetof(check_options, line),
@@ -342,7 +342,7 @@ static int run_session(run *r)
 
 int cmd_check(int argc, char **argv)
 {
-    enum { DEFAULT_SECONDS = 90 };
+    enum { DEFAULT_SECONDS = 75 };
     check_options options = {.seed = 1, .seconds = -1};
     int status;
     cl_device_id device;
