@@ -267,7 +267,8 @@ bool clattn__tune_find(clattn_context *context, const char *label, int params[CL
     return kept;
 }
 
-static void class_label(const char shape_class[CLATTN__CLASS_BYTES], bool few_rows, char label[CLATTN__LABEL_BYTES])
+static void class_label(const char shape_class[CLATTN__CLASS_BYTES], bool few_rows,
+                        char label[CLATTN__LABEL_BYTES])
 {
     snprintf(label, CLATTN__LABEL_BYTES, "%s%s", shape_class, few_rows ? few_words : "");
 }

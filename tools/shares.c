@@ -4,7 +4,8 @@
 #include <string.h>
 
 /* Those of SmolLM2 whose attention tells best where an answer is from, layers 18 and 19 of 30
- * (docs/attribution.md), and the same depth of other models.  Rollout has all layers in its last. */
+ * (docs/attribution.md), and the same depth of other models.  Rollout has all layers in its last.
+ */
 void shares_layers(attribute_method method, int layers, int *first, int *last)
 {
     *first = method == ATTRIBUTE_ROLLOUT ? layers - 1 : layers * 17 / 30;

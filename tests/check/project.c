@@ -140,9 +140,8 @@ static void candidates(const struct check *check, const struct test_case *c, con
 static clattn_status variants(clattn_context *context, const struct test_case *c,
                               clattn_variant_report *report, void *user)
 {
-    const clattn_project_desc desc = {.in_dim = c->in_dim,
-                                      .out_dim = c->out_dim,
-                                      .kernel = c->kernel[0] ? c->kernel : NULL};
+    const clattn_project_desc desc = {
+        .in_dim = c->in_dim, .out_dim = c->out_dim, .kernel = c->kernel[0] ? c->kernel : NULL};
     return clattn_project_variants(context, &desc, report, user);
 }
 
