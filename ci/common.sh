@@ -75,16 +75,22 @@ quietly() {
   "$@" >"$log" 2>&1 || { cat "$log"; return 1; }
 }
 
-# build NAME [meson setup options]: $made/NAME, built once however many lanes ask.
+# build NAME [meson setup options] [-- TARGET...]: $made/NAME, all of it or these targets, built once
+# however many lanes ask.
 build() {
-  local name=$1
+  local name=$1 options=()
   shift
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    options+=("$1")
+    shift
+  done
+  shift $(($# > 0))
   (
     flock 9
     if [ ! -f "$made/$name/build.ninja" ]; then
-      quietly "$made/logs/$name-setup.txt" meson setup "$made/$name" -Dwerror=true "$@"
+      quietly "$made/logs/$name-setup.txt" meson setup "$made/$name" -Dwerror=true "${options[@]}"
     fi
-    quietly "$made/logs/$name-build.txt" ninja -C "$made/$name"
+    quietly "$made/logs/$name-build.txt" ninja -C "$made/$name" "$@"
   ) 9>"$made/$name.lock"
 }
 
