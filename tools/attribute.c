@@ -19,10 +19,11 @@ struct attribution {
     clattn_tensor cuts;
     clattn_tensor mass;     /* of all layers, one after the other */
     clattn_tensor mixed[2]; /* rollout up to a layer, and up to the next */
-    int layers;
-    float *masses; /* tokens x layers x spans */
-    size_t tokens; /* noted */
-    int32_t first; /* what made the first of them: its place */
+    int layers, heads;
+    float *by_head; /* mass, read */
+    float *masses;  /* tokens x layers x spans */
+    size_t tokens;  /* noted */
+    int32_t first;  /* what made the first of them: its place */
 };
 
 /* ---- Opening ----------------------------------------------------------------------------- */
@@ -57,9 +58,10 @@ static bool make_masses(attribution *a, reason *why)
 {
     const int64_t spans = (int64_t)a->spans->count;
     const bool joins = a->method == ATTRIBUTE_ROLLOUT;
-    const int64_t rows = joins ? spans : 1;
+    const int64_t rows = joins ? spans : a->heads;
     float *zeros = calloc((size_t)(a->layers * rows * spans), sizeof *zeros);
-    bool done = (zeros || refuse(why, "out of memory")) &&
+    a->by_head = calloc((size_t)(a->layers * rows * spans), sizeof *a->by_head);
+    bool done = ((zeros && a->by_head) || refuse(why, "out of memory")) &&
                 make_tensor(a, CLATTN_F32, a->layers * rows, spans, zeros, &a->mass, why);
     for (int i = 0; done && joins && i < 2; i++) {
         done = make_tensor(a, CLATTN_F32, rows, spans, zeros, &a->mixed[i], why);
@@ -68,12 +70,16 @@ static bool make_masses(attribution *a, reason *why)
     return done;
 }
 
-/* A layer's: of the last row, or span by span. */
+/* A layer's: of the last row's heads, or span by span. */
 static clattn_tensor mass_of(const attribution *a, int layer)
 {
     clattn_tensor mass = a->mass;
     mass.size[1] /= a->layers;
     mass.offset = layer * mass.size[1] * mass.size[3];
+    if (a->method != ATTRIBUTE_ROLLOUT) {
+        mass.size[2] = mass.size[1];
+        mass.size[1] = 1;
+    }
     return mass;
 }
 
@@ -83,7 +89,7 @@ static bool make_ops(attribution *a, reason *why)
     const clattn_attribution_desc share = {.attention = llama_attention_of(a->model),
                                            .value_weighted = a->method == ATTRIBUTE_VALUE,
                                            .rows = joins ? CLATTN_ROWS_BY_SPAN : CLATTN_ROWS_EACH,
-                                           .heads = CLATTN_HEADS_MEAN};
+                                           .heads = joins ? CLATTN_HEADS_MEAN : CLATTN_HEADS_EACH};
     const clattn_rollout_desc rollout = {0};
     if (clattn_attribution_create(a->session->context, &share, &a->share) != CLATTN_OK ||
         (joins && clattn_rollout_create(a->session->context, &rollout, &a->rollout) != CLATTN_OK)) {
@@ -129,7 +135,8 @@ bool attribution_open(const session *s, llama *model, const passages *p, attribu
                        .model = model,
                        .spans = p,
                        .method = method,
-                       .layers = llama_shape_of(model)->layers};
+                       .layers = llama_shape_of(model)->layers,
+                       .heads = llama_shape_of(model)->heads};
     if (!make_cuts(a, why) || !make_masses(a, why) || !make_ops(a, why) ||
         !llama_watch(model, attended, a, why)) {
         attribution_close(a);
@@ -147,6 +154,7 @@ void attribution_close(attribution *a)
     clattn_op_destroy(a->share);
     clattn_op_destroy(a->rollout);
     buffers_release(&a->kept);
+    free(a->by_head);
     free(a->masses);
     free(a);
 }
@@ -178,6 +186,25 @@ static float *kept_of(const attribution *a, size_t token, int layer)
     return a->masses + (token * (size_t)a->layers + (size_t)layer) * a->spans->count;
 }
 
+/* The mean of heads is taken here: on the device it were another launch for each layer. */
+static bool read_heads(const attribution *a, float *to, reason *why)
+{
+    const size_t spans = a->spans->count, heads = (size_t)a->heads;
+    if (!read_rows(a, &a->mass, 0, a->layers * a->heads, a->by_head, why)) {
+        return false;
+    }
+    for (size_t layer = 0; layer < (size_t)a->layers; layer++) {
+        for (size_t s = 0; s < spans; s++) {
+            float sum = 0;
+            for (size_t h = 0; h < heads; h++) {
+                sum += a->by_head[(layer * heads + h) * spans + s];
+            }
+            to[layer * spans + s] = sum / (float)heads;
+        }
+    }
+    return true;
+}
+
 bool attribution_note(attribution *a, reason *why)
 {
     const size_t step = (size_t)a->layers * a->spans->count;
@@ -188,7 +215,7 @@ bool attribution_note(attribution *a, reason *why)
     a->masses = more;
     a->first = a->tokens ? a->first : llama_rows(a->model) - 1;
     a->tokens++;
-    return a->rollout || read_rows(a, &a->mass, 0, a->layers, kept_of(a, a->tokens - 1, 0), why);
+    return a->rollout || read_heads(a, kept_of(a, a->tokens - 1, 0), why);
 }
 
 /* Rows do not depend on later ones: one rollout at the end serves all tokens. */
