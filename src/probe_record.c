@@ -30,9 +30,8 @@ bool clattn__answer_read(struct clattn__answer *answer, const char *word, const 
 static bool path_of(const clattn_context *context, const struct clattn__answer *answer,
                     const char *suffix, char path[PATH_BYTES])
 {
-    return context->cache_dir &&
-           (size_t)snprintf(path, PATH_BYTES, "%s/probe-%s%s", context->cache_dir, answer->key,
-                            suffix) < PATH_BYTES;
+    return context->cache_dir && (size_t)snprintf(path, PATH_BYTES, "%s/%s%s", context->cache_dir,
+                                                  answer->key, suffix) < PATH_BYTES;
 }
 
 /* Its first line, if it ends; false if there is no such file, too. */
@@ -91,7 +90,7 @@ void clattn__record_read(const clattn_context *context, struct clattn__answer *a
 {
     char path[PATH_BYTES], line[LINE_BYTES], key[65] = "", word[16] = "", name[64] = "";
     int reason = 0;
-    if (path_of(context, answer, ".txt", path) && read_line(path, line)) {
+    if (path_of(context, answer, ".probe", path) && read_line(path, line)) {
         const bool whole =
             sscanf(line, "clattn probe 1 %64s %15s %63s %n", key, word, name, &reason) == 3 &&
             !strcmp(key, answer->key) && !strcmp(name, answer->probe->name);
@@ -113,7 +112,7 @@ void clattn__record_write(const clattn_context *context, const struct clattn__an
 {
     char path[PATH_BYTES], beside[PATH_BYTES], suffix[64];
     snprintf(suffix, sizeof suffix, ".%lu.%p", clattn__process_id(), (const void *)answer);
-    if (answer->state == CLATTN__UNKNOWN || !path_of(context, answer, ".txt", path) ||
+    if (answer->state == CLATTN__UNKNOWN || !path_of(context, answer, ".probe", path) ||
         !path_of(context, answer, suffix, beside)) {
         return;
     }

@@ -77,7 +77,7 @@ static int tried(void)
     return count;
 }
 
-static int records(void) { return directory_count(fixture.directory, ".txt", NULL); }
+static int records(void) { return directory_count(fixture.directory, ".probe", NULL); }
 static int marks(void) { return directory_count(fixture.directory, ".mark", NULL); }
 
 /* Nothing is left behind but records, the program, what it tried, and kernels. */
@@ -353,7 +353,7 @@ START_TEST(a_damaged_record_is_not_believed)
 {
     char name[PATH_TEXT_BYTES];
     assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
-    ck_assert_int_eq(directory_count(fixture.directory, ".txt", name), 1);
+    ck_assert_int_eq(directory_count(fixture.directory, ".probe", name), 1);
     char *text = file_read(fixture.directory, name, &(size_t){0});
     damage(text, _i);
     file_write_text(fixture.directory, name, text);

@@ -111,7 +111,7 @@ void write_probe(void)
         probe++;
     }
     ck_assert(clattn__answer_begin(context, probe, &answer));
-    snprintf(probe_record, sizeof probe_record, "%s/probe-%s.txt", fixture.directory, answer.key);
+    snprintf(probe_record, sizeof probe_record, "%s/%s.probe", fixture.directory, answer.key);
     clattn_context_destroy(context);
 }
 
