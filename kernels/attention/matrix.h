@@ -480,7 +480,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
             }
 
             /* A plain score becomes one of log2 on the way to its weight. */
-            const bool plain = whole && !SOFTCAP && !WITH_ALIBI;
+            const bool plain = !SOFTCAP && !WITH_ALIBI && whole;
             const float unit = plain ? scale * LOG2E : 1.0f;
             if (!plain) {
                 UNROLL

@@ -80,7 +80,7 @@ static inline void find_run(struct run *run, const struct keys_of *keys, const i
     for (int t = 0; LOOKED_UP && t < count; t++) {
         run->row[t] = row_place(&run->rows, keys, j0 + t, g);
     }
-    for (int t = 0; t < count && !IN_PLACE(columns); t++) {
+    for (int t = 0; !IN_PLACE(columns) && t < count; t++) {
         load_row(run->tile + t * VECTORS(columns), &run->rows, place_of(run, t), columns);
     }
 }
