@@ -2,9 +2,10 @@
  * The kernels here are cheap to compile: they take the arguments and do nothing. */
 #include "support/fixture.h"
 
-#include "variant.h"
+#include "source.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { MAX_BUILDS = 128 };
 
@@ -22,21 +23,34 @@ static void keep(void *user, const clattn_build *build)
     reported.build[reported.count++] = *build;
 }
 
-/* But for kernels for few rows, whose arguments are others. */
+/* The text without what kernels do: from "{" to "}" on lines of their own after "__kernel". */
+static void empty_kernels(const char *text, char *empty)
+{
+    bool kernel = false, body = false;
+    while (*text) {
+        const size_t length = strcspn(text, "\n") + 1;
+        kernel = kernel || !strncmp(text, "__kernel", 8);
+        if (body && text[0] == '}') {
+            kernel = body = false;
+        }
+        if (!body) {
+            memcpy(empty, text, length);
+            empty += length;
+        }
+        body = body || (kernel && text[0] == '{');
+        text += length;
+    }
+    *empty = '\0';
+}
+
 static void write_cheap_kernels(const char *tiled)
 {
-    kernels_write(fixture.directory);
-    for (const struct clattn__variant *v = clattn__attention_family.variants; v->name; v++) {
-        char file[80], name[64], text[256];
-        snprintf(file, sizeof file, "%s.cl", v->name);
-        snprintf(name, sizeof name, "%s", v->name);
-        *strchr(name, '/') = '_';
-        snprintf(text, sizeof text,
-                 "#include \"attention/arguments.h\"\n__kernel void %s(ATTENTION_ARGUMENTS) {}\n",
-                 name);
-        if (!v->few_rows) {
-            file_write_text(fixture.directory, file, text);
-        }
+    for (const struct clattn__embedded *e = clattn__embedded_kernels; e->path; e++) {
+        char *empty = malloc(strlen(e->text) + 1);
+        ck_assert_ptr_nonnull(empty);
+        empty_kernels(e->text, empty);
+        file_write_text(fixture.directory, e->path, empty);
+        free(empty);
     }
     if (tiled) {
         file_write_text(fixture.directory, "attention/tiled.cl", tiled);
