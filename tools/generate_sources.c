@@ -56,7 +56,7 @@ static float logprob_of(const float *logits, int32_t vocabulary, int32_t token)
         top = logits[i] > top ? logits[i] : top;
     }
     for (int32_t i = 0; i < vocabulary; i++) {
-        sum += exp((double)logits[i] - (double)top);
+        sum += (double)expf(logits[i] - top);
     }
     return (float)((double)logits[token] - (double)top - log(sum));
 }
