@@ -60,6 +60,23 @@ bool clattn__fits_registers(const clattn_device_facts *facts, int values, int ve
     return true;
 }
 
+bool clattn__fits_group(const clattn_device_facts *facts, size_t items, size_t local_bytes,
+                        char reason[CLATTN__REASON_BYTES])
+{
+    if (facts->max_work_group < items) {
+        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %zu, the device allows %zu",
+                 items, facts->max_work_group);
+        return false;
+    }
+    if (facts->local_bytes < local_bytes) {
+        snprintf(reason, CLATTN__REASON_BYTES,
+                 "needs %zu bytes of local memory, the device has %llu", local_bytes,
+                 (unsigned long long)facts->local_bytes);
+        return false;
+    }
+    return true;
+}
+
 void clattn__cells(const int *params, const int64_t extent[3], size_t global[3], size_t local[3])
 {
     (void)params;

@@ -102,6 +102,10 @@ void clattn__report_variants(clattn_context *context, const struct clattn__famil
 bool clattn__fits_wide(const clattn_device_facts *facts, const void *desc, const int *params,
                        char reason[CLATTN__REASON_BYTES]);
 
+/* Whether the device has work-groups of so many work-items with so much local memory. */
+bool clattn__fits_group(const clattn_device_facts *facts, size_t items, size_t local_bytes,
+                        char reason[CLATTN__REASON_BYTES]);
+
 /* Whether a register tile of so many broadcast values times so many vectors stays in registers. */
 bool clattn__fits_registers(const clattn_device_facts *facts, int values, int vectors,
                             char reason[CLATTN__REASON_BYTES]);

@@ -1,17 +1,17 @@
 /* attention/matrix on each engine: whether it fits, and with which tiles. */
 #include "attention.h"
+#include "engine.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { ENGINE, PACK, TEAMS, BLOCKS, TILE_K, STAGES }; /* places in params */
 
-enum { MOST_COLUMNS = 256, COLUMN_STEP = 16, QUERY_PADDING = 8, MOST_KEPT = 64 };
+enum { MOST_COLUMNS = 256, QUERY_PADDING = 8, MOST_KEPT = 64 };
 
-/* Of an engine's blocks, as its header in kernels/matrix says, and of the tiles made of them: at
- * most so many blocks of queries to a sub-group, whose results stay in registers. */
+/* Of tiles made of an engine's blocks: at most so many blocks of queries to a sub-group, whose
+ * results stay in registers. */
 static const struct shape {
-    int subgroup, queries;
     int teams, blocks, tile_k;
     int wide_tile_k; /* of heads of more than 64 columns, which leave registers for fewer scores */
     int stages;      /* tiles of keys and values in local memory */
@@ -21,25 +21,31 @@ static const struct shape {
     bool stay;       /* queries of more than MOST_KEPT columns stay there, beside the tiles */
     bool masks_cost; /* with wide_tile_k, masks leave registers for one block, and more teams */
 } shapes[] = {
-    [CLATTN_ENGINE_NV_MMA] = {32, 16, 4, 2, 32, 16, 3, 8, .masks_cost = true},
-    [CLATTN_ENGINE_AMD_WMMA] = {32, 16, 8, 1, 32, 32, 1, 8, true, 128},
-    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {32, 16, 8, 1, 64, 32, 1, 8, true, 160},
-    [CLATTN_ENGINE_AMD_MFMA] = {64, 16, 4, 2, 32, 32, 1, 4, true},
-    [CLATTN_ENGINE_INTEL_DPAS_8] = {8, 8, 16, 1, 32, 16, 1, 8, false, 128, true},
-    [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 16, 16, 1, 32, 16, 1, 8, false, 128, true},
+    [CLATTN_ENGINE_NV_MMA] = {4, 2, 32, 16, 3, 8, .masks_cost = true},
+    [CLATTN_ENGINE_AMD_WMMA] = {8, 1, 32, 32, 1, 8, true, 128},
+    [CLATTN_ENGINE_AMD_WMMA_GFX12] = {8, 1, 64, 32, 1, 8, true, 160},
+    [CLATTN_ENGINE_AMD_MFMA] = {4, 2, 32, 32, 1, 4, true},
+    [CLATTN_ENGINE_INTEL_DPAS_8] = {16, 1, 32, 16, 1, 8, false, 128, true},
+    [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 1, 32, 16, 1, 8, false, 128, true},
 };
 
 static int padded(int columns, int step) { return (columns + step - 1) / step * step; }
 
-static size_t local_bytes(const struct shape *shape, const clattn_attention_desc *d,
-                          const int *params)
+static size_t work_items(const int *params)
 {
-    const int head = padded(d->head_dim, COLUMN_STEP) + shape->padding;
-    const int value = padded(d->value_dim, COLUMN_STEP);
+    return (size_t)(params[TEAMS] * clattn__blocks[params[ENGINE]].subgroup);
+}
+
+static size_t local_bytes(const clattn_attention_desc *d, const int *params)
+{
+    const struct shape *shape = &shapes[params[ENGINE]];
+    const int rows = clattn__blocks[params[ENGINE]].rows;
+    const int head = padded(d->head_dim, CLATTN__BLOCK_COLUMNS) + shape->padding;
+    const int value = padded(d->value_dim, CLATTN__BLOCK_COLUMNS);
     const int values = shape->pairs ? value * (params[TILE_K] + shape->padding)
                                     : params[TILE_K] * (value + shape->padding);
     const int tiles = params[STAGES] * (params[TILE_K] * head + values);
-    const int queries = params[TEAMS] * shape->queries * (head - shape->padding + QUERY_PADDING);
+    const int queries = params[TEAMS] * rows * (head - shape->padding + QUERY_PADDING);
     if (shape->stay && d->head_dim > MOST_KEPT) {
         return sizeof(cl_half) * (size_t)(tiles + params[BLOCKS] * queries);
     }
@@ -49,21 +55,7 @@ static size_t local_bytes(const struct shape *shape, const clattn_attention_desc
 static bool fits_tiles(const clattn_device_facts *facts, const clattn_attention_desc *d,
                        const int *params, char reason[CLATTN__REASON_BYTES])
 {
-    const struct shape *shape = &shapes[params[ENGINE]];
-    const size_t items = (size_t)(params[TEAMS] * shape->subgroup);
-    const size_t bytes = local_bytes(shape, d, params);
-    if (facts->max_work_group < items) {
-        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %zu, the device allows %zu",
-                 items, facts->max_work_group);
-        return false;
-    }
-    if (facts->local_bytes < bytes) {
-        snprintf(reason, CLATTN__REASON_BYTES,
-                 "needs %zu bytes of local memory, the device has %llu", bytes,
-                 (unsigned long long)facts->local_bytes);
-        return false;
-    }
-    return true;
+    return clattn__fits_group(facts, work_items(params), local_bytes(d, params), reason);
 }
 
 static bool fits_desc(const clattn_attention_desc *d, const int *params,
@@ -85,23 +77,15 @@ static bool fits_desc(const clattn_attention_desc *d, const int *params,
 bool clattn__matrix_fits(const clattn_device_facts *facts, const void *desc, const int *params,
                          char reason[CLATTN__REASON_BYTES])
 {
-    if (facts->engine == CLATTN_ENGINE_NONE) {
-        snprintf(reason, CLATTN__REASON_BYTES, "%s", facts->engine_reason);
-        return false;
-    }
-    return fits_desc(desc, params, reason) && fits_tiles(facts, desc, params, reason);
+    return clattn__engine_fits(facts, reason) && fits_desc(desc, params, reason) &&
+           fits_tiles(facts, desc, params, reason);
 }
 
 bool clattn__emulated_fits(const clattn_device_facts *facts, const void *desc, const int *params,
                            char reason[CLATTN__REASON_BYTES])
 {
-    const int subgroup = shapes[params[ENGINE]].subgroup;
-    if (facts->lanes != CLATTN_LANES_INTEL || !(facts->subgroup_sizes & (uint32_t)subgroup)) {
-        snprintf(reason, CLATTN__REASON_BYTES, "needs cl_intel_subgroups with sub-groups of %d",
-                 subgroup);
-        return false;
-    }
-    return fits_desc(desc, params, reason) && fits_tiles(facts, desc, params, reason);
+    return clattn__emulation_fits(facts, params[ENGINE], reason) &&
+           fits_desc(desc, params, reason) && fits_tiles(facts, desc, params, reason);
 }
 
 /* Whether a query may not see keys that are there. */
@@ -126,8 +110,7 @@ static void adapt(const clattn_attention_desc *d, int engine, int *params)
 
 void clattn__matrix_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
-    const int engine = facts->engine == CLATTN_ENGINE_NONE ? CLATTN_ENGINE_NV_MMA : facts->engine;
-    adapt(desc, engine, params);
+    adapt(desc, clattn__engine_of(facts), params);
 }
 
 /* The row says which engine. */
@@ -140,9 +123,8 @@ void clattn__emulated_adapt(const clattn_device_facts *facts, const void *desc, 
 void clattn__matrix_geometry(const int *params, const int64_t extent[3], size_t global[3],
                              size_t local[3])
 {
-    const struct shape *shape = &shapes[params[ENGINE]];
-    const int64_t tile = params[TEAMS] * params[BLOCKS] * shape->queries;
-    const size_t items = (size_t)(params[TEAMS] * shape->subgroup);
+    const int64_t tile = params[TEAMS] * params[BLOCKS] * clattn__blocks[params[ENGINE]].rows;
+    const size_t items = work_items(params);
     const size_t l[3] = {items, 1, 1};
     const size_t g[3] = {(size_t)clattn__divide_up(extent[0] * params[PACK], tile) * items,
                          (size_t)(extent[1] / params[PACK]), (size_t)extent[2]};

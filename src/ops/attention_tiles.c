@@ -65,18 +65,7 @@ static bool fits(const clattn_device_facts *facts, const clattn_attention_desc *
                  MOST_SUMS);
         return false;
     }
-    if (facts->max_work_group < (size_t)items) {
-        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %d, the device allows %zu",
-                 items, facts->max_work_group);
-        return false;
-    }
-    if (facts->local_bytes < bytes) {
-        snprintf(reason, CLATTN__REASON_BYTES,
-                 "needs %zu bytes of local memory, the device has %llu", bytes,
-                 (unsigned long long)facts->local_bytes);
-        return false;
-    }
-    return true;
+    return clattn__fits_group(facts, (size_t)items, bytes, reason);
 }
 
 bool clattn__tiled_fits(const clattn_device_facts *facts, const void *desc, const int *params,

@@ -2,7 +2,6 @@
 #include "attention.h"
 #include "engine.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static size_t round_up(int64_t n, int multiple)
@@ -14,12 +13,7 @@ bool clattn__rows_fit(const clattn_device_facts *facts, const void *desc, const 
                       char reason[CLATTN__REASON_BYTES])
 {
     (void)desc;
-    if (facts->max_work_group < (size_t)params[0]) {
-        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %d, the device allows %zu",
-                 params[0], facts->max_work_group);
-        return false;
-    }
-    return true;
+    return clattn__fits_group(facts, (size_t)params[0], 0, reason);
 }
 
 /* OpenCL promises no more than work-groups of one. */

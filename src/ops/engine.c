@@ -8,35 +8,17 @@ const struct clattn__block clattn__blocks[] = {
     [CLATTN_ENGINE_INTEL_DPAS_8] = {8, 8},     [CLATTN_ENGINE_INTEL_DPAS_16] = {16, 16},
 };
 
-static bool fits_group(const clattn_device_facts *facts, size_t items, size_t local_bytes,
-                       char reason[CLATTN__REASON_BYTES])
-{
-    if (facts->max_work_group < items) {
-        snprintf(reason, CLATTN__REASON_BYTES, "needs work-groups of %zu, the device allows %zu",
-                 items, facts->max_work_group);
-        return false;
-    }
-    if (facts->local_bytes < local_bytes) {
-        snprintf(reason, CLATTN__REASON_BYTES,
-                 "needs %zu bytes of local memory, the device has %llu", local_bytes,
-                 (unsigned long long)facts->local_bytes);
-        return false;
-    }
-    return true;
-}
-
-bool clattn__engine_fits(const clattn_device_facts *facts, size_t items, size_t local_bytes,
-                         char reason[CLATTN__REASON_BYTES])
+bool clattn__engine_fits(const clattn_device_facts *facts, char reason[CLATTN__REASON_BYTES])
 {
     if (facts->engine == CLATTN_ENGINE_NONE) {
         snprintf(reason, CLATTN__REASON_BYTES, "%s", facts->engine_reason);
         return false;
     }
-    return fits_group(facts, items, local_bytes, reason);
+    return true;
 }
 
-bool clattn__emulation_fits(const clattn_device_facts *facts, int engine, size_t items,
-                            size_t local_bytes, char reason[CLATTN__REASON_BYTES])
+bool clattn__emulation_fits(const clattn_device_facts *facts, int engine,
+                            char reason[CLATTN__REASON_BYTES])
 {
     const int subgroup = clattn__blocks[engine].subgroup;
     if (facts->lanes != CLATTN_LANES_INTEL || !(facts->subgroup_sizes & (uint32_t)subgroup)) {
@@ -44,7 +26,7 @@ bool clattn__emulation_fits(const clattn_device_facts *facts, int engine, size_t
                  subgroup);
         return false;
     }
-    return fits_group(facts, items, local_bytes, reason);
+    return true;
 }
 
 int clattn__engine_of(const clattn_device_facts *facts)

@@ -15,13 +15,12 @@ extern const struct clattn__block clattn__blocks[];
 
 enum { CLATTN__BLOCK_COLUMNS = 16 };
 
-/* Whether the device has an engine, and such work-groups and so much local memory. */
-bool clattn__engine_fits(const clattn_device_facts *facts, size_t items, size_t local_bytes,
-                         char reason[CLATTN__REASON_BYTES]);
+/* Whether the device has an engine. */
+bool clattn__engine_fits(const clattn_device_facts *facts, char reason[CLATTN__REASON_BYTES]);
 
-/* The same of an engine whose instructions are computed lane by lane. */
-bool clattn__emulation_fits(const clattn_device_facts *facts, int engine, size_t items,
-                            size_t local_bytes, char reason[CLATTN__REASON_BYTES]);
+/* Whether it can compute an engine's instructions lane by lane. */
+bool clattn__emulation_fits(const clattn_device_facts *facts, int engine,
+                            char reason[CLATTN__REASON_BYTES]);
 
 /* The device's engine; without one, any whose parameters can be told. */
 int clattn__engine_of(const clattn_device_facts *facts);

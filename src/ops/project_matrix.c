@@ -83,15 +83,16 @@ static bool fits(const clattn_project_desc *d, const int *params, char reason[CL
 bool clattn__project_matrix_fits(const clattn_device_facts *facts, const void *desc,
                                  const int *params, char reason[CLATTN__REASON_BYTES])
 {
-    return clattn__engine_fits(facts, items(params), local_bytes(params), reason) &&
+    return clattn__engine_fits(facts, reason) &&
+           clattn__fits_group(facts, (size_t)items(params), local_bytes(params), reason) &&
            fits(desc, params, reason);
 }
 
 bool clattn__project_emulated_fits(const clattn_device_facts *facts, const void *desc,
                                    const int *params, char reason[CLATTN__REASON_BYTES])
 {
-    return clattn__emulation_fits(facts, params[ENGINE], items(params), local_bytes(params),
-                                  reason) &&
+    return clattn__emulation_fits(facts, params[ENGINE], reason) &&
+           clattn__fits_group(facts, (size_t)items(params), local_bytes(params), reason) &&
            fits(desc, params, reason);
 }
 
