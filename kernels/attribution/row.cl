@@ -27,10 +27,11 @@ static inline float norm_of(const struct rows_of *values, const struct row_place
  * returned. */
 static inline float walk(const float query[HEAD_DIM], const struct score_arguments *a, const struct head *head,
                          const int i, const int g, const float scale, const float lse,
-                         const struct rows_of *all_keys, const struct rows_of *all_values, struct cursor cursor,
+                         const struct rows_of *all_keys, const struct rows_of *all_values, const struct cursor before,
                          const struct cells *cells, const int row, const float factor)
 {
     const struct span keys = visible_span(a, head, i, i);
+    struct cursor cursor = before;
     float total = 0.0f;
     for (int j = keys.first; j < keys.end; j++) {
         if (!sees(a, head, i, j)) {
@@ -70,7 +71,7 @@ void attribution_row(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
     const struct score_arguments a = SCORE_ARGUMENTS;
     const struct head head = HEAD_OF(&a, b, h);
     const struct rows_of all_keys = KEY_ROWS, all_values = VALUE_ROWS;
-    const struct cursor cursor = FIRST_SPAN(b);
+    const struct cursor before = FIRST_SPAN(b);
     const struct cells cells = CELLS_OF(OVER_ROWS == EACH_ROW ? 0 : item, b, h, head.q0);
     clear_rows(&cells, mass_rows);
     for (int i = item; i < head.n_q; i += walkers) {
@@ -80,7 +81,7 @@ void attribution_row(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
             query[c] = load(TYPE, q, q_row + c);
         }
         const float row_lse = lse[place(lse_at, b, head.q0 + i, h)];
-        const int row = mass_row(cursor, &head, i);
+        const int row = mass_row(before, &head, i);
         float total = 1.0f;
         if (OVER_ROWS == EACH_ROW) {
             clear_row(&cells, row);
@@ -89,10 +90,10 @@ void attribution_row(ATTENTION_ARGUMENTS, ATTRIBUTION_ARGUMENTS)
             continue;
         }
         if (VALUE_WEIGHTED) {
-            total = walk(query, &a, &head, i, g, scale, row_lse, &all_keys, &all_values, cursor, 0, row, 0.0f);
+            total = walk(query, &a, &head, i, g, scale, row_lse, &all_keys, &all_values, before, 0, row, 0.0f);
         }
         const float factor = row_factor(row_weight, place(row_weight_at, b, head.q0 + i, h), total);
-        walk(query, &a, &head, i, g, scale, row_lse, &all_keys, &all_values, cursor, &cells, row, factor);
+        walk(query, &a, &head, i, g, scale, row_lse, &all_keys, &all_values, before, &cells, row, factor);
         if (!VALUE_WEIGHTED && sinks) {
             const float sink = sinks[place(sinks_at, 0, 0, h)];
             const float share = sink == -INFINITY ? 0.0f : softmax_weight(sink, row_lse);

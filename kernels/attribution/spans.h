@@ -91,9 +91,11 @@ static inline void clear_rows(const struct cells *cells, const int rows)
     }
 }
 
-/* The row of masses that query i counts in, cursor at the first span; -1 = none. */
-static inline int mass_row(struct cursor cursor, const struct head *head, const int i)
+/* The row of masses that query i counts in, before = in front of the first span; -1 = none.
+ * (rusticl gives a function the caller's own struct, not a copy: nothing passed by value is changed.) */
+static inline int mass_row(const struct cursor before, const struct head *head, const int i)
 {
+    struct cursor cursor = before;
     if (OVER_ROWS == BY_SPAN) {
         move_to(&cursor, add_sat(head->position, i));
         return in_a_span(&cursor) ? cursor.span : -1;
