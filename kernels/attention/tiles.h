@@ -221,17 +221,18 @@ INLINE void add_value(struct result sum[ROWS], const float weight[ROWS], __local
 }
 
 /* Where values are not finite, those that are not seen must be left out: with a weight of 0 they
- * would count.  A work-item looks at its own columns, if the tile has keys that are not seen. */
+ * would count.  A work-item looks at its own columns, if the tile has keys that are not seen; at
+ * their bits, as some compilers take 0 times any value for 0. */
 INLINE bool all_finite(__local const uint4 *values, const int x)
 {
-    float4 zero = 0.0f;
+    int4 top = 0;
     for (int j = 0; j < VALUES; j++) {
         EACH
         for (int n = 0; n < QUADS; n++) {
-            zero = fma(value_quad(values + j * VALUE_QUADS, x + n * LANES), (float4)(0.0f), zero);
+            top = max(top, as_int4(value_quad(values + j * VALUE_QUADS, x + n * LANES)) & INT_MAX);
         }
     }
-    return zero.s0 == 0.0f && zero.s1 == 0.0f && zero.s2 == 0.0f && zero.s3 == 0.0f;
+    return max(max(top.s0, top.s1), max(top.s2, top.s3)) < as_int(INFINITY);
 }
 
 /* Such a value for one row: a weight of -0 is a key that is not seen. */
