@@ -125,6 +125,23 @@ venv() {
   ) 9>"$made/$name.lock"
 }
 
+# unpacked PACKAGE: $made/PACKAGE, the files of a Debian package that cannot be installed beside others.
+unpacked() {
+  local package=$1 log=$PWD/$made/logs/$1.txt
+  (
+    flock 9
+    [ ! -d "$made/$package" ] || exit 0
+    rm -rf "$made/$package.new"
+    mkdir -p "$made/$package.new/deb"
+    cd "$made/$package.new"
+    quietly "$log" apt-get -o APT::Sandbox::User=root download "$package" ||
+      { echo "could not fetch the package $package; is the network there?"; exit 1; }
+    mv -- *.deb deb
+    dpkg-deb -x deb/*.deb .
+    mv "../$package.new" "../$package"
+  ) 9>"$made/$package.lock"
+}
+
 # ---- Devices: each leaves only its own to be found ------------------------------------------
 
 vendors=/etc/OpenCL/vendors # where Debian registers drivers

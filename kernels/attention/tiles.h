@@ -226,6 +226,7 @@ INLINE void add_value(struct result sum[ROWS], const float weight[ROWS], __local
 INLINE bool all_finite(__local const uint4 *values, const int x)
 {
     int4 top = 0;
+    UNROLL_BY(1)
     for (int j = 0; j < VALUES; j++) {
         EACH
         for (int n = 0; n < QUADS; n++) {

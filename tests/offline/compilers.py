@@ -1,15 +1,15 @@
 """The makers' compilers, and what they say of the code they made."""
 
 import ctypes
+import os
 import re
-import shutil
 import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-CLC = Path("/usr/lib/clc")
+AMD_LIBRARY, NVIDIA_LIBRARY = "amdgcn--amdhsa.bc", "nvptx64--nvidiacl.bc"  # of libclc
 
 
 class Failed(Exception):
@@ -31,9 +31,11 @@ class Code:
 
 
 def tool(name):
-    """Where it is: what ci/lanes/offline has fetched, PATH, NVIDIA's toolkit; else None."""
-    fetched = next(HERE.parent.parent.glob("build/ci/cuda/lib/python3*/site-packages/nvidia/cu13/bin"), "")
-    return next(filter(None, (shutil.which(name, path=path) for path in (fetched, None, "/usr/local/cuda/bin"))), None)
+    """Where a file is: what ci/lanes/offline has fetched, PATH, NVIDIA's toolkit; else None."""
+    fetched = HERE.parent.parent / "build/ci"
+    folders = [*fetched.glob("cuda/lib/python3*/site-packages/nvidia/cu13/bin"), fetched / "libclc-19/usr/lib/clc",
+               *os.get_exec_path(), "/usr/local/cuda/bin"]
+    return next((str(path) for path in (Path(folder) / name for folder in folders) if path.is_file()), None)
 
 
 def call(*command, **options):
@@ -48,7 +50,7 @@ def clang(program, triple, library, *more):
     return call(
         tool("clang-19"), "-x", "cl", *program.options.split(), "-target", triple, "-nogpulib", "-O3",
         "-include", HERE / "workitem.h", "-Wno-linker-warnings", "-ferror-limit=3",
-        "-Xclang", "-mlink-builtin-bitcode", "-Xclang", CLC / library, *more, program.source)
+        "-Xclang", "-mlink-builtin-bitcode", "-Xclang", tool(library), *more, program.source)
 
 
 def number(pattern, text, otherwise=None):
@@ -65,7 +67,7 @@ def number(pattern, text, otherwise=None):
 
 def amd(target, program, folder):
     made = folder / "code.o"
-    clang(program, "amdgcn-amd-amdhsa", "amdgcn--amdhsa.bc", f"-mcpu={target.name}", "-o", made)
+    clang(program, "amdgcn-amd-amdhsa", AMD_LIBRARY, f"-mcpu={target.name}", "-o", made)
     notes = call(tool("llvm-readelf-19"), "--notes", made)
     # A kernel's numbers surround its arguments; the next begins with its own first key.
     kernels = re.split(r"(?m)^  - (?=\.(?:agpr_count|args):)", notes)
@@ -91,7 +93,7 @@ def amd(target, program, folder):
 
 def nvidia(target, program, folder):
     made, assembled = folder / "code.ptx", folder / "code.cubin"
-    clang(program, "nvptx64--nvidiacl", "nvptx64--nvidiacl.bc", "-Xclang", "-target-cpu", "-Xclang", target.name,
+    clang(program, "nvptx64--nvidiacl", NVIDIA_LIBRARY, "-Xclang", "-target-cpu", "-Xclang", target.name,
           "-Xclang", "-target-feature", "-Xclang", "+ptx80", "-S", "-o", made)
     ptx = made.read_text()
     unknown = re.findall(r"\.extern \.func .*?(\w+)\s*$", ptx, re.MULTILINE)
@@ -184,7 +186,8 @@ def intel(target, program, folder):
 
 
 COMPILERS = {"amd": amd, "nvidia": nvidia, "intel": intel}
-NEEDED = {"amd": ("clang-19", "llvm-readelf-19", "llvm-objdump-19"), "nvidia": ("clang-19",), "intel": ("ocloc",)}
+NEEDED = {"amd": ("clang-19", "llvm-readelf-19", "llvm-objdump-19", AMD_LIBRARY),
+          "nvidia": ("clang-19", NVIDIA_LIBRARY), "intel": ("ocloc",)}
 
 
 def compile(target, program, folder):
