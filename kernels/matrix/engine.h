@@ -71,7 +71,8 @@ static inline float fast_exp2(const float x) { return __builtin_amdgcn_exp2f(x);
 static inline uint lower_halves(const uint a, const uint b) { return __builtin_amdgcn_perm(b, a, 0x05040100); }
 static inline uint upper_halves(const uint a, const uint b) { return __builtin_amdgcn_perm(b, a, 0x07060302); }
 #else
-static inline float fast_exp2(const float x) { return native_exp2(x); }
+/* Of 0 a CPU's native one may be 0.99993. */
+static inline float fast_exp2(const float x) { return EMULATED ? exp2(x) : native_exp2(x); }
 static inline uint lower_halves(const uint a, const uint b) { return (a & 0xffff) | b << 16; }
 static inline uint upper_halves(const uint a, const uint b) { return a >> 16 | (b & 0xffff0000); }
 #endif
