@@ -3,11 +3,11 @@
  * Two products as attention chains them, S = Q K^T and O = S V, with whole numbers so small that
  * every rounding is exact: any difference from the host's result is a wrong layout or instruction.
  *
- * Launch: one work-group of one sub-group.
+ * Launch: one work-group of one sub-group, or of a pair, each with QUERIES of its own.
  * data:   for each of TESTS, 16 queries, TILE_K keys and TILE_K values, of COLUMNS columns each; then
  *         for each of them floats: of 16 queries TILE_K scores and COLUMNS results, then 16 sums of
- *         the scores.  Rows behind QUERIES are neither read nor written.
- * Params: TYPE, and those of matrix/engine.h. */
+ *         the scores.  Rows behind the last sub-group's are neither read nor written.
+ * Params: TYPE, PAIRS (0 or 1), and those of matrix/engine.h. */
 #include "base.h"
 
 #define TILE_K 32
@@ -21,13 +21,15 @@
 #define INPUTS ((16 + 2 * TILE_K) * COLUMNS)
 #define OUTPUTS (16 * (TILE_K + COLUMNS) + 16)
 #define QUERY_PITCH (COLUMNS + 8)
+#define TEAMS (1 + PAIRS)
+#define ITEMS (SUBGROUP * TEAMS)
 
 /* Rows to local memory: key_tile and value_tile, as the kernels do it on this device. */
 static inline void copy_rows(__local ushort *key_tile, __local ushort *value_tile, __global const ushort *keys,
                              __global const ushort *values)
 {
 #if ASYNC_COPY
-    for (int n = get_local_id(0); n < TILE_K * COLUMNS / 8; n += SUBGROUP) {
+    for (int n = get_local_id(0); n < TILE_K * COLUMNS / 8; n += ITEMS) {
         const int row = n / (COLUMNS / 8), column = n % (COLUMNS / 8) * 8;
         copy_async(key_tile + KEY_AT(row, column), keys + n * 8, true);
         copy_async(value_tile + VALUE_AT(row, column), values + n * 8, true);
@@ -35,7 +37,7 @@ static inline void copy_rows(__local ushort *key_tile, __local ushort *value_til
     end_copies();
     wait_copies();
 #else
-    for (int n = get_local_id(0); n < TILE_K * COLUMNS; n += SUBGROUP) {
+    for (int n = get_local_id(0); n < TILE_K * COLUMNS; n += ITEMS) {
         key_tile[KEY_AT(n / COLUMNS, n % COLUMNS)] = keys[n];
         value_tile[VALUE_AT(n / COLUMNS, n % COLUMNS)] = values[n];
     }
@@ -50,21 +52,23 @@ static inline void write_block(__global float *out, const int lane, const int co
     }
 }
 
-__kernel SUBGROUPS __attribute__((reqd_work_group_size(SUBGROUP, 1, 1)))
+__kernel SUBGROUPS __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void probe_engine(__global ushort *data)
 {
-    __local ushort query_tile[QUERIES * QUERY_PITCH] __attribute__((aligned(16)));
+    __local ushort query_tile[TEAMS * QUERIES * QUERY_PITCH] __attribute__((aligned(16)));
     __local ushort key_tile[KEY_TILE] __attribute__((aligned(16)));
     __local ushort value_tile[VALUE_TILE] __attribute__((aligned(16)));
-    __local float exchange[EXCHANGE];
-    const int lane = lane_id();
-    const struct engine engine = {lane, exchange};
+    __local float exchange[TEAMS * EXCHANGE];
+    const int lane = lane_id(), team = PAIRS ? team_id() : 0;
+    const struct engine engine = {lane, exchange + team * EXCHANGE, team};
 
     for (int test = 0; test < TESTS; test++) {
         __global const ushort *queries = data + test * INPUTS, *keys = queries + 16 * COLUMNS;
-        __global float *out = (__global float *)(data + TESTS * INPUTS) + test * OUTPUTS;
+        __global float *sums = (__global float *)(data + TESTS * INPUTS) + test * OUTPUTS;
+        __global float *out = sums + team * QUERIES * (TILE_K + COLUMNS);
+        sums += 16 * (TILE_K + COLUMNS) + team * QUERIES;
         barrier(CLK_LOCAL_MEM_FENCE);
-        for (int n = get_local_id(0); n < QUERIES * COLUMNS; n += SUBGROUP) {
+        for (int n = get_local_id(0); n < TEAMS * QUERIES * COLUMNS; n += ITEMS) {
             query_tile[n / COLUMNS * QUERY_PITCH + n % COLUMNS] = queries[n];
         }
         copy_rows(key_tile, value_tile, keys, keys + TILE_K * COLUMNS);
@@ -74,8 +78,9 @@ void probe_engine(__global ushort *data)
         for (int t = 0; t < 2; t++) {
             score[t] = no_scores();
             for (int s = 0; s < 2; s++) {
-                score[t] = multiply(&engine, load_key_part(&engine, key_tile, t * 16, s * 16),
-                                    load_row_part(&engine, query_tile + s * 16, QUERY_PITCH), score[t]);
+                const row_part part =
+                    load_row_part(&engine, query_tile + team * QUERIES * QUERY_PITCH + s * 16, QUERY_PITCH);
+                score[t] = multiply(&engine, load_key_part(&engine, key_tile, t * 16, s * 16), part, score[t]);
             }
             write_block(out, lane, t * 16, score[t]);
         }
@@ -86,7 +91,7 @@ void probe_engine(__global ushort *data)
             }
             sum = row_sum(sum);
             if (leads_row(lane)) {
-                out[16 * (TILE_K + COLUMNS) + row_of(lane, slot)] = sum;
+                sums[row_of(lane, slot)] = sum;
             }
         }
         for (int t = 0; t < 2; t++) {

@@ -33,7 +33,8 @@ struct clattn__probe {
     uint32_t subgroup;
     clattn_engine engine; /* CLATTN_ENGINE_NONE: it is about lanes */
     clattn_type type;     /* an engine's operands; it is believed if it is right with each */
-    int queries;          /* of a block: matrix/engine.h */
+    int queries;          /* of all sub-groups' blocks: matrix/engine.h */
+    bool pairs;           /* two sub-groups, which multiply together if the engine can */
     bool emulated;        /* for tests: an engine's layouts without its instructions */
     enum clattn__plausible (*plausible)(const struct clattn__probe *probe,
                                         const struct clattn__clues *clues,

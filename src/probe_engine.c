@@ -123,7 +123,8 @@ void clattn__engine_answer(clattn_context *context, cl_kernel kernel, struct cla
         convert(data.inputs[test] + MOST_QUERIES, p.keys, KEYS, probe->type);
         convert(data.inputs[test] + MOST_QUERIES + KEYS, p.values, KEYS, probe->type);
     }
-    if (!clattn__probe_launch(context, kernel, probe->subgroup, &data, sizeof data, answer)) {
+    const size_t items = probe->subgroup * (size_t)(1 + probe->pairs);
+    if (!clattn__probe_launch(context, kernel, items, &data, sizeof data, answer)) {
         return;
     }
     answer->state = CLATTN__RIGHT;

@@ -126,8 +126,8 @@ void clattn__lanes_answer(clattn_context *context, cl_kernel kernel, struct clat
 static void options_of(const struct clattn__probe *probe, char options[128])
 {
     if (probe->engine) {
-        snprintf(options, 128, "-cl-std=CL1.2 -DENGINE=%d -DTYPE=%d -DEMULATED=%d", probe->engine,
-                 probe->type, probe->emulated);
+        snprintf(options, 128, "-cl-std=CL1.2 -DENGINE=%d -DTYPE=%d -DEMULATED=%d -DPAIRS=%d",
+                 probe->engine, probe->type, probe->emulated, probe->pairs);
     } else {
         snprintf(options, 128, "-cl-std=CL1.2 -DLANES_BY=%d -DSUBGROUP=%u", probe->lanes,
                  (unsigned)probe->subgroup);

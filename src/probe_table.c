@@ -168,14 +168,19 @@ static enum clattn__plausible intel_dpas(const struct clattn__probe *probe,
     .answer = clattn__lanes_answer
 
 /* With operands of each type. */
-#define ENGINE_OF(type_, name_, by, size, queries_, engine_, plausible_)                           \
+#define ENGINE_OF(type_, pairs_, name_, by, size, queries_, engine_, plausible_)                   \
     {                                                                                              \
         .name = name_, .lanes = CLATTN_LANES_##by, .subgroup = size,                               \
         .engine = CLATTN_ENGINE_##engine_, .type = CLATTN_##type_, .queries = queries_,            \
-        .plausible = plausible_, .file = "probe_engine", .answer = clattn__engine_answer           \
+        .pairs = pairs_, .plausible = plausible_, .file = "probe_engine",                          \
+        .answer = clattn__engine_answer                                                            \
     }
 #define ENGINE(name, ...)                                                                          \
-    ENGINE_OF(F16, name "_f16", __VA_ARGS__), ENGINE_OF(BF16, name "_bf16", __VA_ARGS__)
+    ENGINE_OF(F16, false, name "_f16", __VA_ARGS__),                                               \
+        ENGINE_OF(BF16, false, name "_bf16", __VA_ARGS__)
+#define ENGINE_IN_PAIRS(name, ...)                                                                 \
+    ENGINE_OF(F16, true, name "_pairs_f16", __VA_ARGS__),                                          \
+        ENGINE_OF(BF16, true, name "_pairs_bf16", __VA_ARGS__)
 
 const struct clattn__probe clattn__probes[] = {
     {"intel_lanes_8", LANES(INTEL, 8, intel_lanes)},
@@ -190,6 +195,7 @@ const struct clattn__probe clattn__probes[] = {
     ENGINE("amd_wmma_gfx12", AMD, 32, 16, AMD_WMMA_GFX12, amd_engine),
     ENGINE("amd_mfma", AMD, 64, 16, AMD_MFMA, amd_engine),
     ENGINE("intel_dpas_8", INTEL, 8, 8, INTEL_DPAS_8, intel_dpas),
+    ENGINE_IN_PAIRS("intel_dpas_8", INTEL, 8, 16, INTEL_DPAS_8, intel_dpas),
     ENGINE("intel_dpas_16", INTEL, 16, 16, INTEL_DPAS_16, intel_dpas),
     {NULL},
 };

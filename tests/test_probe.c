@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LONG_MS = 60000, SHORT_MS = 300, PROBES = 19 };
+enum { LONG_MS = 60000, SHORT_MS = 300, PROBES = 21 };
 
 static const struct clattn__clues nvidia = {.vendor_id = 0x10de, .gpu = true, .name = "T4"};
 static const struct clattn__clues hopper = {
@@ -178,7 +178,8 @@ static const struct {
       .intel_subgroups = true,
       .intel_sizes = 8 | 16 | 32,
       .intel_matrix = true},
-     "intel_lanes_32 intel_dpas_8_f16 intel_dpas_8_bf16 "},
+     "intel_lanes_32 intel_dpas_8_f16 intel_dpas_8_bf16 intel_dpas_8_pairs_f16 "
+     "intel_dpas_8_pairs_bf16 "},
     {{.vendor_id = 0x8086,
       .gpu = true,
       .name = "Max",

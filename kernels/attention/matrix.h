@@ -29,12 +29,14 @@
 #define HEAD_STEPS ((HEAD_DIM + 15) / 16)
 #define VALUE_STEPS ((VALUE_DIM + 15) / 16)
 #define KEY_BLOCKS (TILE_K / 16)
+#define PAIRS (TEAMS % 2 == 0)
 #include "matrix/engine.h"
 
 #define ITEMS (SUBGROUP * TEAMS)
 #include "matrix/chunk.h"
 
 #define TEAM_ROWS (BLOCKS * QUERIES)
+#define TOGETHER_ROWS (TEAM_ROWS * (1 + SPLIT)) /* of teams that multiply together: they need the same tiles */
 #define TILE_Q (TEAMS * TEAM_ROWS)
 #define QUERY_PITCH (HEAD_STEPS * 16 + 8)
 #define QUERY_TILE (TEAMS * QUERIES * QUERY_PITCH)
@@ -47,11 +49,11 @@
 #define KEEP_QUERIES(n)                                                                            \
     do {                                                                                           \
         barrier(CLK_LOCAL_MEM_FENCE);                                                              \
-        for (int s = 0; s < HEAD_STEPS; s++) {                                                     \
+        for (int s = QUERIES_BESIDE; s < HEAD_STEPS; s++) {                                        \
             keep_row_part(&engine, KEPT(n, s), query[n][s]);                                       \
         }                                                                                          \
     } while (0)
-#define QUERY_PART(n, s) kept_row_part(&engine, KEPT(n, s))
+#define QUERY_PART(n, s) ((s) < QUERIES_BESIDE ? query[n][s] : kept_row_part(&engine, KEPT(n, s)))
 #else
 #define KEEP_QUERIES(n)
 #define QUERY_PART(n, s) query[n][s]
@@ -376,7 +378,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
     __local float exchange[TEAMS * EXCHANGE];
 
     const int team = team_id(), lane = lane_id();
-    const struct engine engine = {lane, exchange + team * EXCHANGE};
+    const struct engine engine = {lane, exchange + team * EXCHANGE, team % 2};
     const int h0 = get_group_id(1) * PACK, b = get_group_id(2), g = h0 / GROUP;
     const struct score_arguments a = SCORE_ARGUMENTS;
     const struct head head = HEAD_OF(&a, b, h0);
@@ -386,8 +388,8 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
     if (r0 >= rows) {
         return;
     }
-    const int team0 = r0 + team * TEAM_ROWS;
-    const int i0 = min(team0, rows - 1) / PACK, i1 = (min(team0 + TEAM_ROWS, rows) - 1) / PACK;
+    const int team0 = r0 + team * TEAM_ROWS, together0 = r0 + team * TEAM_ROWS / TOGETHER_ROWS * TOGETHER_ROWS;
+    const int i0 = min(together0, rows - 1) / PACK, i1 = (min(together0 + TOGETHER_ROWS, rows) - 1) / PACK;
     const struct span keys = visible_span(&a, &head, r0 / PACK, (min(r0 + TILE_Q, rows) - 1) / PACK);
     const struct span own = visible_span(&a, &head, i0, i1);
 

@@ -25,6 +25,7 @@
 #define KEY_BLOCKS (TILE_WEIGHTS / 16)
 #define TILE_K TILE_WEIGHTS
 #define STAGES 2
+#define PAIRS 0 /* with few rows no two teams have the same weights */
 #include "matrix/engine.h"
 
 #define TEAMS (ROW_TEAMS * COLUMN_TEAMS)

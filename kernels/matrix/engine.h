@@ -20,14 +20,16 @@
  *   KEY_TILE, VALUE_TILE  halves of a tile
  *   load_row_part, load_key_part, load_value_part, weights_part, multiply
  *   ASYNC_COPY            1: global memory is copied to local by copy_async, end_copies, wait_copies
- *   QUERIES_IN_LOCAL      1: registers do not suffice for row_parts of queries; keep_row_part stores one,
- *                         which kept_row_part reads again
+ *   QUERIES_IN_LOCAL      1: registers do not suffice for row_parts of queries, but for the first
+ *                         QUERIES_BESIDE; keep_row_part stores one, which kept_row_part reads again
+ *   SPLIT                 1: the two sub-groups of a pair multiply together, see PAIRS
  *   TO_BF16               the hardware's conversion, if it has one
  *
  * Params: ENGINE (a clattn_engine), EMULATED (1: the instructions are computed lane by lane, on any
  * device that has sub-groups of that size), TYPE (F16 or BF16), STAGES (tiles in local memory: 2
  * and more with ASYNC_COPY, else 1).  TILE_K, HEAD_STEPS and VALUE_STEPS
- * (of 16 columns) are the algorithm's. */
+ * (of 16 columns) are the algorithm's, and PAIRS: 1 if sub-groups 2n and 2n + 1 load the same
+ * column_parts and reach every load of one and every multiply together. */
 #define NV_MMA 1
 #define AMD_WMMA 2
 #define AMD_WMMA_GFX12 3
@@ -62,6 +64,7 @@
 struct engine {
     int lane;
     __local float *exchange; /* EXCHANGE floats of this sub-group */
+    int second;              /* 1 in the second sub-group of a pair */
 };
 
 /* The hardware's exp2, which takes a number too small for it as 0; and halves of two numbers as one. */
@@ -118,6 +121,9 @@ static inline float part_value(const ushort bits)
 #endif
 #ifndef QUERIES_IN_LOCAL
 #define QUERIES_IN_LOCAL 0
+#endif
+#ifndef SPLIT
+#define SPLIT 0
 #endif
 #ifndef OCCUPANCY
 #define OCCUPANCY

@@ -1,11 +1,25 @@
 /* Intel: dpas.8x8 of cl_intel_subgroup_matrix_multiply_accumulate, in sub-groups of the device's
- * smallest size: 8 (Arc A: INTEL_DPAS_8) or 16 (Data Center Max, Xe2: INTEL_DPAS_16).
+ * smallest size: 8 (Arc A: INTEL_DPAS_8) or 16 (Data Center Max, Xe2: INTEL_DPAS_16).  Arc's engines
+ * are fused by twos, and sub-groups that go in PAIRS use dpasw.8x8 of
+ * cl_intel_subgroup_split_matrix_multiply_accumulate where it is: each reads half of A for both.
  *
  * A is a column_part in two halves of 8 keys, B the row_part: a lane is a query, and holds its scores
  * of a block's 16 keys.  C of the first product is, packed, B of the second, and no lane needs another.
  * A row of A, 16 halves, is 32 bytes: neighbours in the tiles, so that a block read is an operand.  Of
  * values that row is a column, hence pairs of keys.
- * Layouts: SPV_INTEL_subgroup_matrix_multiply_accumulate, "Mapping Matrix Data to Invocations". */
+ * Of A's 8 rows the first sub-group of a pair (with an even number) has the first 4 in its int4, the
+ * second the others; B, C and the result are each one's own.
+ * Layouts: SPV_INTEL_subgroup_matrix_multiply_accumulate, "Mapping Matrix Data to Invocations";
+ * of pairs: DPASW.md of Intel's graphics compiler. */
+
+/* A driver with the one extension names the other, too, if it has it; Intel's offline compiler names
+ * none, see below. */
+#if EMULATED || defined(cl_intel_subgroup_split_matrix_multiply_accumulate) ||                     \
+    !defined(cl_intel_subgroup_matrix_multiply_accumulate)
+#define SPLIT (PAIRS && ENGINE == INTEL_DPAS_8)
+#else
+#define SPLIT 0
+#endif
 #define QUERIES SUBGROUP
 #define SCORES 16
 #define ROWS 1
@@ -23,7 +37,11 @@ static inline block times_plus(const block scores, const float by, const block m
 }
 
 typedef int8 row_part;
-#if ENGINE == INTEL_DPAS_8
+#if SPLIT && !EMULATED
+typedef struct {
+    int4 part[2]; /* of 8 keys each, what this sub-group has of them */
+} column_part;
+#elif ENGINE == INTEL_DPAS_8
 typedef int16 column_part;
 #else
 typedef short16 column_part;
@@ -45,6 +63,13 @@ static inline int inner_of(const int lane, const int e) { return e; }
 #define VALUE_TILE (TILE_K / 16 * VALUE_STEPS * 2 * VALUE_PITCH)
 #define ASYNC_COPY 0
 #define QUERIES_IN_LOCAL (HEAD_DIM > 64) /* results take half of the registers */
+#define QUERIES_BESIDE (SPLIT ? 18 - 2 * VALUE_STEPS : 0) /* 8 registers each, a block 16: 144 */
+
+/* The rows of 8 that a sub-group of a pair reads. */
+static inline __local const ushort *half_of(__local const ushort *rows, const int second)
+{
+    return rows + second * 4 * 16;
+}
 
 #if EMULATED
 #define COPIES 1
@@ -75,7 +100,11 @@ static inline column_part load_operand(const struct engine *engine, __local cons
     column_part part;
     for (int i = 0; i < 8; i++) {
         const int at = i * SUBGROUP + engine->lane;
-#if ENGINE == INTEL_DPAS_8
+#if SPLIT /* both halves, as there is no partner's to take */
+        const int own = i % 4 * SUBGROUP + engine->lane;
+        part[i] = ((__local const int *)half_of(low, i / 4))[own];
+        part[i + 8] = ((__local const int *)half_of(high, i / 4))[own];
+#elif ENGINE == INTEL_DPAS_8
         part[i] = ((__local const int *)low)[at];
         part[i + 8] = ((__local const int *)high)[at];
 #else
@@ -108,6 +137,7 @@ static inline row_part weights_part(const struct engine *engine, const block p)
 #define OPERAND short8
 #endif
 #ifndef cl_intel_subgroup_local_block_io
+uint4 __attribute__((overloadable, convergent)) intel_sub_group_block_read4(const __local uint *p);
 uint8 __attribute__((overloadable, convergent)) intel_sub_group_block_read8(const __local uint *p);
 ushort8 __attribute__((overloadable, convergent)) intel_sub_group_block_read_us8(const __local ushort *p);
 #endif
@@ -118,22 +148,35 @@ ushort __attribute__((overloadable)) intel_convert_bfloat16_as_ushort(float valu
 float8 __attribute__((overloadable, convergent)) intel_sub_group_f16_f16_matrix_mad_k16(OPERAND a, int8 b, float8 c);
 float8 __attribute__((overloadable, convergent)) intel_sub_group_bf16_bf16_matrix_mad_k16(OPERAND a, int8 b, float8 c);
 #endif
+#if SPLIT && !defined(cl_intel_subgroup_split_matrix_multiply_accumulate)
+float8 __attribute__((overloadable, convergent)) intel_sub_group_f16_f16_split_matrix_mad_k16(int4 a, int8 b, float8 c);
+float8 __attribute__((overloadable, convergent)) intel_sub_group_bf16_bf16_split_matrix_mad_k16(int4 a, int8 b, float8 c);
+#endif
+
+#if SPLIT
+#define MULTIPLY_F16(a, n, b, c) intel_sub_group_f16_f16_split_matrix_mad_k16((a).part[n], b, c)
+#define MULTIPLY_BF16(a, n, b, c) intel_sub_group_bf16_bf16_split_matrix_mad_k16((a).part[n], b, c)
+#else
+#define MULTIPLY_F16(a, n, b, c) intel_sub_group_f16_f16_matrix_mad_k16((n) ? (a).hi : (a).lo, b, c)
+#define MULTIPLY_BF16(a, n, b, c) intel_sub_group_bf16_bf16_matrix_mad_k16((n) ? (a).hi : (a).lo, b, c)
+#endif
 
 static inline block multiply(const struct engine *engine, const column_part column, const row_part row,
                              const block sum)
 {
     if (TYPE == BF16) {
-        return (block){{intel_sub_group_bf16_bf16_matrix_mad_k16(column.lo, row, sum.part[0]),
-                        intel_sub_group_bf16_bf16_matrix_mad_k16(column.hi, row, sum.part[1])}};
+        return (block){{MULTIPLY_BF16(column, 0, row, sum.part[0]), MULTIPLY_BF16(column, 1, row, sum.part[1])}};
     }
-    return (block){{intel_sub_group_f16_f16_matrix_mad_k16(column.lo, row, sum.part[0]),
-                    intel_sub_group_f16_f16_matrix_mad_k16(column.hi, row, sum.part[1])}};
+    return (block){{MULTIPLY_F16(column, 0, row, sum.part[0]), MULTIPLY_F16(column, 1, row, sum.part[1])}};
 }
 
 static inline column_part load_operand(const struct engine *engine, __local const ushort *low,
                                        __local const ushort *high)
 {
-#if ENGINE == INTEL_DPAS_8
+#if SPLIT /* a read of both would be copied to where each is wanted */
+    return (column_part){{as_int4(intel_sub_group_block_read4((__local const uint *)half_of(low, engine->second))),
+                          as_int4(intel_sub_group_block_read4((__local const uint *)half_of(high, engine->second)))}};
+#elif ENGINE == INTEL_DPAS_8
     return as_int16((uint16)(intel_sub_group_block_read8((__local const uint *)low),
                              intel_sub_group_block_read8((__local const uint *)high)));
 #else

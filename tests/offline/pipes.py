@@ -103,9 +103,9 @@ def bytes_of(code, target, instruction):
 
 
 def matrix_flops(instruction):
-    """v_mfma_f32_16x16x16f16, mma.sync.aligned.m16n8k16, HMMA.16816.F32, dpas.8x8(16)"""
+    """v_mfma_f32_16x16x16f16, mma.sync.aligned.m16n8k16, HMMA.16816.F32, dpas.8x8(16), dpasw.8x8(8)"""
     name = instruction.name.lower()
-    intel = re.match(r"dpas\.8x(\d)\((\d+)\)", name)
+    intel = re.match(r"dpasw?\.8x(\d)\((\d+)\)", name)
     if intel:
         return 2 * int(intel.group(1)) * int(intel.group(2)) * 16
     shape = re.search(r"_(\d+)x(\d+)x(\d+)|m(\d+)n(\d+)k(\d+)|\.(16)(8)(\d+)", name)
