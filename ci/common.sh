@@ -30,10 +30,11 @@ count() {
 # Runs a program that closes with such a line and counts it.  One that ends badly without having
 # counted a failure is itself the failure.
 counting() {
-  local log status=0 before=$failed
+  local log status=0 before=$failed began=$SECONDS
   log=$(mktemp)
   printf '$ %s\n' "$*"
   "$@" 2>&1 | tee "$log" || status=$?
+  printf '(%d s)\n' $((SECONDS - began))
   count "$log"
   rm -f "$log"
   if [ "$counted" = 0 ] || { [ "$status" != 0 ] && [ "$failed" = "$before" ]; }; then

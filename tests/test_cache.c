@@ -117,8 +117,8 @@ static void assert_same(const char *what, const char *kernel, const float *got,
 {
     for (int n = 0; n < OUTS; n++) {
         const bool same = got[n] == expected[n] || fabsf(got[n] - expected[n]) <= tolerance;
-        ck_assert_msg(same, "%s, %s, seed %u, sequence %d: element %d is %.9g, expected %.9g", what,
-                      kernel, random_seed, n / (QUERIES * HEADS * DIM), n, got[n], expected[n]);
+        must(same, "%s, %s, seed %u, sequence %d: element %d is %.9g, expected %.9g", what, kernel,
+             random_seed, n / (QUERIES * HEADS * DIM), n, got[n], expected[n]);
     }
 }
 
@@ -161,7 +161,7 @@ static void assert_all_same(struct cache *caches, int count, bool every_kernel)
             continue;
         }
         for (int i = 0; i < OUTS; i++) {
-            ck_assert_msg(isfinite(expected[i]), "%s of plain rows is %g", kernel, expected[i]);
+            must(isfinite(expected[i]), "%s of plain rows is %g", kernel, expected[i]);
         }
         /* Kernels that look rows up one by one do it the same way for pages of each size. */
         for (int c = 0; c < count && (n == 0 || c < 2); c++) {
@@ -302,7 +302,7 @@ START_TEST(rows_without_a_place_are_not_written)
         const size_t count = (size_t)tensor_elements(&caches[c].k);
         tensor_read(&caches[c].k, left, count);
         for (size_t n = 0; n < count; n++) {
-            ck_assert_msg(isnan(left[n]), "%s: element %zu was written", caches[c].name, n);
+            must(isnan(left[n]), "%s: element %zu was written", caches[c].name, n);
         }
         free(left);
         cache_close(&caches[c]);
@@ -329,7 +329,7 @@ START_TEST(starts_that_run_backwards_are_empty_sequences)
     }
     /* Sequence 2 has rows 0 and 1 of q and k, 3 has the rest; 9 .. 4 is none. */
     for (int n = 0; n < OUTS; n++) {
-        ck_assert_msg(isfinite(got[n]), "element %d is %g", n, got[n]);
+        must(isfinite(got[n]), "element %d is %g", n, got[n]);
     }
 }
 END_TEST

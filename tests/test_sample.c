@@ -25,7 +25,7 @@ static void draw(const sampling *how, const float *logits, int *counts)
     memset(counts, 0, TOKENS * sizeof *counts);
     for (int n = 0; n < DRAWS; n++) {
         const int32_t token = sampler_next(s, logits);
-        ck_assert(token >= 0 && token < TOKENS);
+        must(token >= 0 && token < TOKENS, "token %d", token);
         counts[token]++;
     }
     sampler_destroy(s);

@@ -265,8 +265,8 @@ static void add_keeping(TCase *tests)
 int main(void)
 {
     Suite *suite = suite_create("tune");
-    add_keeping(suite_group(suite, "keeping", fixture_open, fixture_close));
-    tcase_add_test(suite_group(suite, "threads", fixture_open, fixture_close),
+    add_keeping(suite_group(suite, "keeping", fixture_open_without_cache, fixture_close));
+    tcase_add_test(suite_group(suite, "threads", fixture_open_without_cache, fixture_close),
                    threads_keep_and_use_at_once);
     return suite_run_on_device(suite);
 }

@@ -234,7 +234,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("tune_choose");
-    TCase *choosing = suite_group(suite, "choosing", fixture_open, close_all);
+    TCase *choosing = suite_group(suite, "choosing", fixture_open_without_cache, close_all);
     tcase_add_test(choosing, a_chosen_kernel_is_taken_by_its_class_alone);
     tcase_add_test(choosing, a_kernel_for_few_rows_leaves_many_alone);
     tcase_add_test(choosing, what_was_chosen_is_kept_in_the_cache_and_listed);
@@ -242,7 +242,7 @@ int main(void)
     tcase_add_test(choosing, a_report_begins_with_it_and_forcing_overrules_it);
     tcase_add_test(choosing, it_computes_what_the_usual_kernel_computes);
     tcase_add_test(choosing, what_cannot_be_chosen_is_refused);
-    TCase *files = suite_group(suite, "files", fixture_open, close_all);
+    TCase *files = suite_group(suite, "files", fixture_open_without_cache, close_all);
     tcase_add_test(files, a_line_that_is_garbled_is_ignored_and_told);
     tcase_add_test(files, a_chosen_kernel_that_does_not_fit_is_passed_over);
     return suite_run_on_device(suite);

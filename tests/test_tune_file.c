@@ -232,6 +232,6 @@ static void add_bad_files(TCase *tests)
 int main(void)
 {
     Suite *suite = suite_create("tune_file");
-    add_bad_files(suite_group(suite, "bad files", fixture_open, fixture_close));
+    add_bad_files(suite_group(suite, "bad files", fixture_open_without_cache, fixture_close));
     return suite_run_on_device(suite);
 }

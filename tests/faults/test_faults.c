@@ -65,9 +65,8 @@ static void assert_right(const char *when, const char *call, int n, float tolera
     read_outputs(got);
     for (int i = 0; i < FLOATS; i++) {
         const float difference = got[i] - expected[i];
-        ck_assert_msg(difference <= tolerance && -difference <= tolerance,
-                      "%s %s %d: output %d is %g, expected %g", when, call, n, i, got[i],
-                      expected[i]);
+        must(difference <= tolerance && -difference <= tolerance,
+             "%s %s %d: output %d is %g, expected %g", when, call, n, i, got[i], expected[i]);
     }
 }
 

@@ -25,6 +25,14 @@
 
 #define assert_refused(call, words) assert_fails(call, CLATTN_ERR_ARGUMENT, words)
 
+/* ck_assert_msg for what is asked thousands of times: Check writes each of its own to a file. */
+#define must(condition, ...)                                                                       \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            ck_abort_msg(__VA_ARGS__);                                                             \
+        }                                                                                          \
+    } while (0)
+
 #define assert_contains(text, words)                                                               \
     ck_assert_msg(strstr((text), (words)) != NULL, "\"%s\" is not in: %s", (words), (text))
 

@@ -42,13 +42,23 @@ void fixture_open_directory(void)
 
 void fixture_close_directory(void) { directory_remove(fixture.directory); }
 
-void fixture_open(void)
+static void open_context(const char *cache)
 {
     fixture_open_directory();
-    const clattn_context_desc desc = {.log = log_append, .user = &fixture.log};
+    const clattn_context_desc desc = {.cache_dir = cache, .log = log_append, .user = &fixture.log};
     assert_ok(clattn_context_create(&desc, &fixture.context));
     fixture.queue = queue_make(fixture.context);
 }
+
+void fixture_open(void)
+{
+    char path[PATH_TEXT_BYTES - 8], tests[PATH_TEXT_BYTES];
+    const bool there = clattn_default_cache_dir(path, sizeof path);
+    snprintf(tests, sizeof tests, "%s/tests", path);
+    open_context(there ? tests : NULL);
+}
+
+void fixture_open_without_cache(void) { open_context(NULL); }
 
 void fixture_close(void)
 {

@@ -23,9 +23,12 @@ struct fixture {
 
 extern struct fixture fixture;
 
-/* For tcase_add_checked_fixture. */
+/* For tcase_add_checked_fixture.  The context finds the programs that an earlier test compiled. */
 void fixture_open(void);
 void fixture_close(void);
+
+/* For tests that must compile, or leave something in the cache that the next would find. */
+void fixture_open_without_cache(void);
 
 /* The directory alone, for tests that make contexts of their own. */
 void fixture_open_directory(void);

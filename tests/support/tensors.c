@@ -137,7 +137,7 @@ void assert_same_tensors(const clattn_tensor *got, const clattn_tensor *expected
     tensor_read(expected, b, (size_t)count);
     for (int64_t i = 0; i < count; i++) {
         const bool same = a[i] == b[i] || fabsf(a[i] - b[i]) <= tolerance;
-        ck_assert_msg(same, "element %lld is %.9g, expected %.9g", (long long)i, a[i], b[i]);
+        must(same, "element %lld is %.9g, expected %.9g", (long long)i, a[i], b[i]);
     }
     free(a);
     free(b);
