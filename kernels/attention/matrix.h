@@ -9,9 +9,9 @@
  * With STAGES tiles in local memory, whole tiles are fetched STAGES - 1 ahead.  With one, values are
  * fetched while S is computed and the next keys while O is, through registers.
  *
- * Weights are relative to a row's reference, a maximum of its scores that lags behind: a tile's scores
- * may exceed it as long as the weights fit their type, so that most tiles need no maximum and no
- * factor (Dao's lazy rescaling, FlashAttention 4).
+ * Weights are relative to a row's reference, which is a maximum of its scores, less HEADROOM, and lags
+ * behind: a tile's scores may exceed it as long as the weights fit their type, so that most tiles need
+ * no maximum and no factor (Dao's lazy rescaling, FlashAttention 4).
  *
  * Scores are in units of log2.  A result finer than TYPE takes weights as a sum of two rounded parts.
  * A weight of 0 times a value that is not finite is NaN: where keys may be hidden, rows whose result
@@ -61,6 +61,9 @@
 #define EXACT (OUT_TYPE == F32 || (TYPE == BF16 && OUT_TYPE == F16)) /* finer than TYPE */
 #define HIDES (CAUSAL || WINDOW || WITH_MASK || WITH_BIAS)
 #define MOST_WEIGHT 0x1p14f /* of a lane's weights together; f16 ends at 2^16 */
+/* By so much the highest score exceeds its reference: small weights are then normal numbers of f16, and
+ * MI200's instructions take others for 0. */
+#define HEADROOM (TYPE == F16 ? 8.0f : 0.0f)
 #define LN2 0.69314718055994530942f
 
 /* ---- Tiles ----------------------------------------------------------------------------------- */
@@ -425,8 +428,8 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
         UNROLL
         for (int s = 0; s < ROWS; s++) {
             const struct row row = row_at(team0 + n * QUERIES + row_of(lane, s), h0);
-            reference[n][s] = sinks ? in_log2(sinks[place(sinks_at, 0, 0, row.h)]) : -INFINITY;
-            total[n][s] = reference[n][s] == -INFINITY || !leads_row(lane) ? 0.0f : 1.0f;
+            reference[n][s] = sinks ? in_log2(sinks[place(sinks_at, 0, 0, row.h)]) - HEADROOM : -INFINITY;
+            total[n][s] = reference[n][s] == -INFINITY || !leads_row(lane) ? 0.0f : fast_exp2(HEADROOM);
         }
     }
 
@@ -542,7 +545,7 @@ void MATRIX_KERNEL(ATTENTION_ARGUMENTS)
                                 top = x > top ? x : top;
                             }
                         }
-                        top = row_max(top);
+                        top = row_max(top) - HEADROOM;
                         top = top > reference[n][s] ? top : reference[n][s];
                         factor[n][s] = weight_of(reference[n][s], top);
                         total[n][s] *= factor[n][s];

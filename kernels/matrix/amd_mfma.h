@@ -1,5 +1,6 @@
 /* AMD, CDNA (gfx90a, gfx942): v_mfma_f32_16x16x16, in wave64.
  *
+ * MI200 (gfx90a) takes subnormal numbers for 0 and gives none; later ones keep them.
  * Layouts: AMD matrix instruction calculator, CDNA 2 and 3. */
 #define SCORES 4
 

@@ -4,6 +4,7 @@
  * Wants matrix/engine.h, and ITEMS: work-items of a work-group. */
 
 /* Emulated, arrays need no registers, and there should be little to compile. */
+#undef UNROLL
 #if EMULATED
 #define UNROLL _Pragma("unroll 1")
 #else
