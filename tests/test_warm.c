@@ -88,7 +88,8 @@ START_TEST(every_kernel_is_made_ready_and_reported)
     ck_assert_int_ge(reports_of("gemm/plain"), 1);
     for (int i = 0; i < reported.count; i++) {
         const clattn_build *build = &reported.build[i];
-        must(build->compile_ms >= 0 && build->load_ms > 0 && !build->from_cache, "%s", reported.kernel[i]);
+        must(build->compile_ms >= 0 && build->load_ms > 0 && !build->from_cache, "%s",
+             reported.kernel[i]);
     }
     clattn_context_destroy(context);
 }
