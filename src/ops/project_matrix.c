@@ -80,12 +80,25 @@ static bool fits(const clattn_project_desc *d, const int *params, char reason[CL
     return true;
 }
 
+/* MI200's matrix instructions take numbers too small to be normal ones of f16 for 0, which y shows
+ * if it is finer (AMD, "MI200 MFMA behavior specifics"). */
+static bool keeps_small_numbers(const clattn_device_facts *facts, const clattn_project_desc *d,
+                                char reason[CLATTN__REASON_BYTES])
+{
+    if (d->type == CLATTN_F16 && d->out_type == CLATTN_F32 && !strncmp(facts->name, "gfx90a", 6)) {
+        snprintf(reason, CLATTN__REASON_BYTES,
+                 "this device takes the smallest numbers of f16 for 0, too far off for f32");
+        return false;
+    }
+    return true;
+}
+
 bool clattn__project_matrix_fits(const clattn_device_facts *facts, const void *desc,
                                  const int *params, char reason[CLATTN__REASON_BYTES])
 {
     return clattn__engine_fits(facts, reason) &&
            clattn__fits_group(facts, (size_t)items(params), local_bytes(params), reason) &&
-           fits(desc, params, reason);
+           keeps_small_numbers(facts, desc, reason) && fits(desc, params, reason);
 }
 
 bool clattn__project_emulated_fits(const clattn_device_facts *facts, const void *desc,
