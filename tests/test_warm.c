@@ -43,7 +43,7 @@ static void empty_kernels(const char *text, char *empty)
     *empty = '\0';
 }
 
-static void write_cheap_kernels(const char *tiled)
+static void write_cheap_kernels(void)
 {
     for (const struct clattn__embedded *e = clattn__embedded_kernels; e->path; e++) {
         char *empty = malloc(strlen(e->text) + 1);
@@ -51,9 +51,6 @@ static void write_cheap_kernels(const char *tiled)
         empty_kernels(e->text, empty);
         file_write_text(fixture.directory, e->path, empty);
         free(empty);
-    }
-    if (tiled) {
-        file_write_text(fixture.directory, "attention/tiled.cl", tiled);
     }
 }
 
@@ -77,10 +74,11 @@ static int reports_of(const char *words)
     return count;
 }
 
-START_TEST(every_kernel_is_made_ready_and_reported)
+/* ---- Three contexts, one after the other: compiling every kernel takes a driver long ------ */
+
+static void compile_and_report(const char *cache)
 {
-    write_cheap_kernels(NULL);
-    clattn_context *context = context_with(NULL);
+    clattn_context *context = context_with(cache);
     assert_ok(clattn_context_warm(context, keep, &reported));
     ck_assert_int_ge(reports_of("attention/tiled f32 d64"), 1);
     ck_assert_int_ge(reports_of("attention/row f16 d128 causal"), 1);
@@ -93,32 +91,25 @@ START_TEST(every_kernel_is_made_ready_and_reported)
     }
     clattn_context_destroy(context);
 }
-END_TEST
 
-START_TEST(a_second_context_finds_them_on_disk)
+static void find_on_disk(const char *cache)
 {
-    char cache[PATH_TEXT_BYTES];
-    directory_make(cache);
-    write_cheap_kernels(NULL);
-    clattn_context *first = context_with(cache);
-    assert_ok(clattn_context_warm(first, NULL, NULL));
-    clattn_context_destroy(first);
-    clattn_context *second = context_with(cache);
-    assert_ok(clattn_context_warm(second, keep, &reported));
+    reported.count = 0;
+    clattn_context *context = context_with(cache);
+    assert_ok(clattn_context_warm(context, keep, &reported));
     for (int i = 0; i < reported.count; i++) {
         const bool compiled_here = strstr(reported.kernel[i], "clblast") == NULL;
-        ck_assert_msg(reported.build[i].from_cache == compiled_here, "%s", reported.kernel[i]);
+        must(reported.build[i].from_cache == compiled_here, "%s", reported.kernel[i]);
     }
     ck_assert_int_gt(reported.count, 0);
-    clattn_context_destroy(second);
-    directory_remove(cache);
+    clattn_context_destroy(context);
 }
-END_TEST
 
-START_TEST(a_kernel_that_fails_does_not_keep_others_from_being_made)
+static void make_others_if_one_fails(const char *cache)
 {
-    write_cheap_kernels("this is not OpenCL C\n");
-    clattn_context *context = context_with(NULL);
+    reported.count = 0;
+    file_write_text(fixture.directory, "attention/tiled.cl", "this is not OpenCL C\n");
+    clattn_context *context = context_with(cache);
     assert_fails(clattn_context_warm(context, keep, &reported), CLATTN_ERR_BUILD,
                  "attention/tiled");
     ck_assert_int_eq(reports_of("attention/tiled"), 0);
@@ -126,6 +117,17 @@ START_TEST(a_kernel_that_fails_does_not_keep_others_from_being_made)
     ck_assert_int_ge(reports_of("gemm/"), 1);
     assert_contains(fixture.log.text, "attention/tiled.cl did not compile");
     clattn_context_destroy(context);
+}
+
+START_TEST(every_kernel_is_made_ready_found_again_and_hindered_by_no_other)
+{
+    char cache[PATH_TEXT_BYTES];
+    directory_make(cache);
+    write_cheap_kernels();
+    compile_and_report(cache);
+    find_on_disk(cache);
+    make_others_if_one_fails(cache);
+    directory_remove(cache);
 }
 END_TEST
 
@@ -140,9 +142,7 @@ int main(void)
 {
     Suite *suite = suite_create("warm");
     TCase *tests = suite_group(suite, "warm", fixture_open_directory, fixture_close_directory);
-    tcase_add_test(tests, every_kernel_is_made_ready_and_reported);
-    tcase_add_test(tests, a_second_context_finds_them_on_disk);
-    tcase_add_test(tests, a_kernel_that_fails_does_not_keep_others_from_being_made);
+    tcase_add_test(tests, every_kernel_is_made_ready_found_again_and_hindered_by_no_other);
     tcase_add_test(tests, a_missing_context_is_refused);
     return suite_run_on_device(suite);
 }
