@@ -228,15 +228,15 @@ START_TEST(the_cache_directory_is_the_users)
 {
     char path[64];
     setenv("XDG_CACHE_HOME", "/xdg", 1);
-    setenv("HOME", "/home", 1);
+    setenv("HOME", "/of-user", 1);
     ck_assert(clattn_default_cache_dir(path, sizeof path));
     ck_assert_str_eq(path, "/xdg/clattn");
     unsetenv("XDG_CACHE_HOME");
     ck_assert(clattn_default_cache_dir(path, sizeof path));
-    ck_assert_str_eq(path, "/home/.cache/clattn");
+    ck_assert_str_eq(path, "/of-user/.cache/clattn");
     setenv("XDG_CACHE_HOME", "", 1);
     ck_assert(clattn_default_cache_dir(path, sizeof path));
-    ck_assert_str_eq(path, "/home/.cache/clattn");
+    ck_assert_str_eq(path, "/of-user/.cache/clattn");
 }
 END_TEST
 
@@ -244,8 +244,8 @@ START_TEST(no_cache_directory_where_there_is_none_or_it_does_not_fit)
 {
     char path[64];
     unsetenv("XDG_CACHE_HOME");
-    setenv("HOME", "/home", 1);
-    const size_t needed = sizeof "/home/.cache/clattn";
+    setenv("HOME", "/of-user", 1);
+    const size_t needed = sizeof "/of-user/.cache/clattn";
     ck_assert(clattn_default_cache_dir(path, needed));
     ck_assert(!clattn_default_cache_dir(path, needed - 1));
     unsetenv("HOME");

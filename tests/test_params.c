@@ -333,7 +333,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("params");
-    TCase *forcing = suite_group(suite, "forcing", fixture_open_without_cache, fixture_close);
+    TCase *forcing = suite_group(suite, "forcing", fixture_open, fixture_close);
     tcase_add_test(forcing, named_parameters_are_forced_and_the_rest_built_in);
     tcase_add_test(forcing, the_label_is_that_of_any_parameters);
     tcase_add_test(forcing, a_kernel_without_parameters_has_an_empty_text);
@@ -342,12 +342,12 @@ int main(void)
     tcase_add_test(forcing, parameters_without_a_kernel_are_refused);
     tcase_add_test(forcing, parameters_that_do_not_fit_are_unsupported_with_the_reason);
     tcase_add_test(forcing, forced_parameters_compute_the_same);
-    TCase *candidates = suite_group(suite, "candidates", fixture_open_without_cache, fixture_close);
+    TCase *candidates = suite_group(suite, "candidates", fixture_open, fixture_close);
     tcase_add_test(candidates, candidates_are_all_sets_that_fit_each_once);
     tcase_add_test(candidates, a_kernel_without_parameters_is_one_candidate);
     tcase_add_test(candidates, without_a_name_candidates_are_of_the_kernel_that_would_be_chosen);
     tcase_add_test(candidates, a_bad_question_about_candidates_is_refused);
-    TCase *tables = suite_group(suite, "tables", fixture_open_without_cache, fixture_close);
+    TCase *tables = suite_group(suite, "tables", fixture_open, fixture_close);
     tcase_add_test(tables, what_is_built_in_for_a_device_is_among_the_choices_and_fits);
     tcase_add_test(tables, a_register_tile_must_fit_the_registers);
     return suite_run_on_device(suite);

@@ -52,10 +52,9 @@ static void open_context(const char *cache)
 
 void fixture_open(void)
 {
-    char path[PATH_TEXT_BYTES - 8], tests[PATH_TEXT_BYTES];
-    const bool there = clattn_default_cache_dir(path, sizeof path);
-    snprintf(tests, sizeof tests, "%s/tests", path);
-    open_context(there ? tests : NULL);
+    char cache[PATH_TEXT_BYTES];
+    const bool there = clattn_default_cache_dir(cache, sizeof cache - sizeof "/tests");
+    open_context(there ? strcat(cache, "/tests") : NULL);
 }
 
 void fixture_open_without_cache(void) { open_context(NULL); }
