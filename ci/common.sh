@@ -135,12 +135,11 @@ unpacked() {
     flock 9
     [ ! -d "$made/$package" ] || exit 0
     rm -rf "$made/$package.new"
-    mkdir -p "$made/$package.new/deb"
+    mkdir "$made/$package.new"
     cd "$made/$package.new"
     quietly "$log" apt-get -o APT::Sandbox::User=root download "$package" ||
       { echo "could not fetch the package $package; is the network there?"; exit 1; }
-    mv -- *.deb deb
-    dpkg-deb -x deb/*.deb .
+    dpkg-deb -x ./*.deb .
     mv "../$package.new" "../$package"
   ) 9>"$made/$package.lock"
 }
@@ -190,6 +189,9 @@ kernels_for() {
   grep -rhoE '\.name = "[a-z]+/[a-z_]+"' src/ops | cut -d'"' -f2 | sort -u |
     grep -vE 'matrix|emulated|clblast|composite|classic/attention' | if [ "$1" = cpus ]; then grep wide; else grep -v wide; fi
 }
+
+# Engines whose instructions kernels can emulate, a line each.
+emulated_engines() { sed -n 's/^ *EMULATED("\(.*\)",.*/\1/p' src/ops/attention_variants.c; }
 
 # small_cases KEYS [OP]: the smoke and ci cases (of an operation) with at most so many keys or
 # columns, one a line, for devices that are slow.
