@@ -191,7 +191,7 @@ kernels_for() {
 }
 
 # Engines whose instructions kernels can emulate, a line each.
-emulated_engines() { sed -n 's/^ *EMULATED("\(.*\)",.*/\1/p' src/ops/attention_variants.c; }
+emulated_engines() { sed -n 's/^ *EMULATED("\(.*\)",.*/\1/p' src/ops/attention/variants.c; }
 
 # small_cases KEYS [OP]: the smoke and ci cases (of an operation) with at most so many keys or
 # columns, one a line, for devices that are slow.

@@ -1,8 +1,8 @@
 /* clattn: attention on any OpenCL device, from the command line.  A thin program
  * over the public headers. */
 #include "commands.h"
-#include "message.h"
-#include "options.h"
+#include "shared/message.h"
+#include "shared/options.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* What attribution's kernels are given beside attention's arguments, in the order that
- * src/ops/attribution_build.c binds it; which span a key is in; where masses go.
+ * src/ops/attribution/build.c binds it; which span a key is in; where masses go.
  *
  * Params: OVER_ROWS (a clattn_rows), VALUE_WEIGHTED (0 or 1). */
 #define EACH_ROW 0

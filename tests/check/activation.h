@@ -2,7 +2,7 @@
 #ifndef CHECK_ACTIVATION_H
 #define CHECK_ACTIVATION_H
 
-#include "../ref/ref.h"
+#include "ref/ref.h"
 
 #include <clattn/block.h>
 

@@ -1,9 +1,9 @@
 #include "buffer.h"
 
-#include "half.h"
+#include "models/files/half.h"
 #include "rng.h"
 
-#include "../ref/ref.h"
+#include "ref/ref.h"
 
 #include <math.h>
 #include <stdlib.h>

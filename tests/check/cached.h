@@ -6,7 +6,7 @@
 
 #include "trial.h"
 
-#include "../ref/ref.h"
+#include "ref/ref.h"
 
 /* Places of a trial's operands; an op adds its own behind them. */
 enum {

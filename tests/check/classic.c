@@ -3,7 +3,7 @@
 #include "attention.h"
 #include "random.h"
 
-#include "../ref/ref.h"
+#include "ref/ref.h"
 
 #include <stdio.h>
 #include <string.h>

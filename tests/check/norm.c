@@ -2,7 +2,7 @@
 #include "random.h"
 #include "trial.h"
 
-#include "../ref/ref.h"
+#include "ref/ref.h"
 
 #include <string.h>
 

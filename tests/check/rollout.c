@@ -1,7 +1,7 @@
 #include "random.h"
 #include "trial.h"
 
-#include "../ref/ref.h"
+#include "ref/ref.h"
 
 #include <math.h>
 #include <string.h>

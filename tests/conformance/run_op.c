@@ -5,9 +5,9 @@
  * FIELD is a tensor of the op's args: inputs are read, outputs written.  Arrays have four axes,
  * {batch, row, head, column}; with --layout bhnd those of x, q and their outputs lie as {batch,
  * head, row, column} and are given to the op as views.  f4, and i4 for whole numbers. */
-#include "io_npy.h"
-#include "load.h"
-#include "session.h"
+#include "models/files/load.h"
+#include "models/files/npy.h"
+#include "shared/session.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "scenarios.h"
 
-#include "probe.h"
+#include "registry/probe.h"
 #include "support/attention.h"
 #include "support/fixture.h"
 

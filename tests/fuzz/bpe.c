@@ -1,10 +1,10 @@
-/* tools/tokenizer_bpe.c: any bytes become tokens whose pieces are these bytes, by each of the
- * rules. */
+/* src/models/text/tokenizer_bpe.c: any bytes become tokens whose pieces are these bytes, by each of
+ * the rules. */
 #include "target.h"
 
+#include "models/text/tokenizer_bpe.h"
+#include "models/text/utf8.h"
 #include "support/vocabulary.h"
-#include "tokenizer_bpe.h"
-#include "utf8.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
-/* tools/io_gguf.c and what is made of its metadata: any bytes are read or refused with a reason,
- * and whatever can be asked for lies within them. */
+/* src/models/files/gguf.c and what is made of its metadata: any bytes are read or refused with a
+ * reason, and whatever can be asked for lies within them. */
 #include "target.h"
 
-#include "chat.h"
+#include "models/text/chat.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
-/* tools/io_npy.c: any bytes are read or refused with a reason; what is read can be
+/* src/models/files/npy.c: any bytes are read or refused with a reason; what is read can be
  * written, and reading that gives the same array. */
 #include "target.h"
 
-#include "io_npy.h"
+#include "models/files/npy.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
-/* tools/io_safetensors.c: any bytes are read or refused with a reason, whichever tensor
+/* src/models/files/safetensors.c: any bytes are read or refused with a reason, whichever tensor
  * is asked for. */
 #include "target.h"
 
-#include "io_safetensors.h"
+#include "models/files/safetensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {

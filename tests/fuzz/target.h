@@ -2,7 +2,7 @@
 #ifndef FUZZ_TARGET_H
 #define FUZZ_TARGET_H
 
-#include "array.h"
+#include "models/files/array.h"
 
 #include <stdint.h>
 #include <stdio.h>

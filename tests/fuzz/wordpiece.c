@@ -1,9 +1,10 @@
-/* tools/tokenizer_wordpiece.c: what precedes the first byte 0xff is a vocabulary or refused with a
- * reason, what follows is text for it; without such a byte all is text for a vocabulary of letters.
+/* src/models/text/tokenizer_wordpiece.c: what precedes the first byte 0xff is a vocabulary or
+ * refused with a reason, what follows is text for it; without such a byte all is text for a
+ * vocabulary of letters.
  */
 #include "target.h"
 
-#include "tokenizer_wordpiece.h"
+#include "models/text/tokenizer_wordpiece.h"
 
 #include <stdlib.h>
 #include <string.h>

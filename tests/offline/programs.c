@@ -9,11 +9,11 @@
  *   program CASE KERNEL FUNCTION LOCAL OPTIONS FILE    FILE in FOLDER holds its source
  *   made CASE KERNEL LABEL                             of those before it; the label is for people
  *   refused CASE KERNEL REASON                         the kernel does not fit */
-#include "check.h"
+#include "check/check.h"
 #include "targets.h"
 
-#include "probe.h"
-#include "variant.h"
+#include "registry/probe.h"
+#include "registry/variant.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -7,8 +7,8 @@
  *   save SLOT OPERAND FILE
  *   close SLOT
  *   ceilings SECONDS             ok, GFLOP/s, GB/s */
-#include "roofline.h"
-#include "workload.h"
+#include "bench/roofline.h"
+#include "shared/workload.h"
 
 #include <stdio.h>
 #include <stdlib.h>

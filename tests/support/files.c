@@ -1,6 +1,6 @@
 #include "files.h"
 
-#include "source.h"
+#include "runtime/source.h"
 
 #include <check.h>
 #include <dirent.h>

@@ -1,0 +1,22 @@
+/* What the directory of a BERT checkpoint says of it, beside its weights. */
+#ifndef TOOLS_BERT_CONFIG_H
+#define TOOLS_BERT_CONFIG_H
+
+#include "shared/message.h"
+
+#include <clattn/block.h>
+
+typedef struct bert_config {
+    int32_t vocabulary, positions, types; /* rows of the three tables of embeddings */
+    int32_t columns, hidden;              /* of a token, and within the feed-forward */
+    int32_t heads, layers;
+    int32_t most_tokens; /* of a text, [CLS] and [SEP] included */
+    float epsilon;
+    clattn_activation activation;
+} bert_config;
+
+/* config.json, and of a sentence encoder sentence_bert_config.json and 1_Pooling/config.json, which
+ * may be absent.  The reason names the file. */
+bool bert_config_read(const char *directory, bert_config *out, reason *why);
+
+#endif /* TOOLS_BERT_CONFIG_H */

@@ -1,0 +1,428 @@
+/* src/models/files/gguf.c: what is in a file is found, and nothing of a broken one gets through. */
+#include "models/files/gguf.h"
+#include "support/built_gguf.h"
+#include "support/fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static built b;
+static gguf *file;
+static reason why;
+
+static void close_file(void)
+{
+    gguf_close(file);
+    file = NULL;
+}
+
+static void parse(void) { ck_assert_msg(gguf_parse(b.data, b.bytes, &file, &why), "%s", why.text); }
+
+/* In memory of its own, so that a sanitizer sees what reads past the end. */
+static bool parses(size_t bytes)
+{
+    unsigned char *copy = malloc(bytes ? bytes : 1);
+    ck_assert_ptr_nonnull(copy);
+    memcpy(copy, b.data, bytes);
+    why.text[0] = '\0';
+    const bool done = gguf_parse(copy, bytes, &file, &why);
+    ck_assert(done == (file != NULL));
+    close_file();
+    free(copy);
+    return done;
+}
+
+#define assert_broken(words)                                                                       \
+    do {                                                                                           \
+        ck_assert(!parses(b.bytes));                                                               \
+        assert_contains(why.text, words);                                                          \
+    } while (0)
+
+/* ---- Metadata ---------------------------------------------------------------------------- */
+
+static void build_every_value(void)
+{
+    const float third = 1.0f / 3;
+    const double fifth = 0.2;
+    build_header(&b, 0, 13);
+    build_key(&b, "u8", U8), build_number(&b, 200, 1);
+    build_key(&b, "i8", I8), build_number(&b, (uint64_t)-100, 1);
+    build_key(&b, "u16", U16), build_number(&b, 60000, 2);
+    build_key(&b, "i16", I16), build_number(&b, (uint64_t)-30000, 2);
+    build_integer(&b, "u32", 4000000000u);
+    build_key(&b, "i32", I32), build_number(&b, (uint64_t)-2000000000, 4);
+    build_key(&b, "u64", U64), build_number(&b, UINT64_MAX, 8);
+    build_key(&b, "i64", I64), build_number(&b, (uint64_t)INT64_MIN, 8);
+    build_key(&b, "f32", F32), build_bytes(&b, &third, 4);
+    build_key(&b, "f64", F64), build_bytes(&b, &fifth, 8);
+    build_bool(&b, "yes", 1);
+    build_bool(&b, "no", 0);
+    build_text(&b, "text", "some\ntext");
+}
+
+START_TEST(values_of_every_type_are_found_by_key)
+{
+    static const struct {
+        const char *key;
+        int64_t value;
+    } integers[] = {{"u8", 200},        {"i8", -100},        {"u16", 60000},
+                    {"i16", -30000},    {"u32", 4000000000}, {"i32", -2000000000},
+                    {"u64", INT64_MAX}, {"i64", INT64_MIN}};
+    build_every_value();
+    parse();
+    for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
+        int64_t value = 0;
+        ck_assert_msg(gguf_integer(file, integers[i].key, INT64_MIN, INT64_MAX, &value, &why), "%s",
+                      why.text);
+        ck_assert_int_eq(value, integers[i].value);
+    }
+    double number;
+    bool truth;
+    gguf_text text;
+    ck_assert(gguf_float(file, "f32", &number, &why) && number == 1.0f / 3);
+    ck_assert(gguf_float(file, "f64", &number, &why) && number == 0.2);
+    ck_assert(gguf_bool(file, "yes", &truth, &why) && truth);
+    ck_assert(gguf_bool(file, "no", &truth, &why) && !truth);
+    ck_assert(gguf_string(file, "text", &text, &why));
+    ck_assert_uint_eq(text.length, 9);
+    ck_assert(!memcmp(text.bytes, "some\ntext", 9));
+    ck_assert(gguf_has(file, "no") && !gguf_has(file, "n") && !gguf_has(file, ""));
+    close_file();
+}
+END_TEST
+
+START_TEST(arrays_are_walked_in_their_order)
+{
+    static const char *const words[] = {"a", "", "three words here"};
+    static const int32_t numbers[] = {1, -2, 3};
+    const float halves[] = {0.5f, -1.5f};
+    gguf_array array;
+    build_header(&b, 0, 5);
+    build_texts(&b, "words", words, 3);
+    build_integers(&b, "numbers", numbers, 3);
+    build_array(&b, "halves", F32, 2), build_bytes(&b, halves, sizeof halves);
+    build_array(&b, "truths", BOOL, 2), build_number(&b, 0x0001, 2);
+    build_texts(&b, "none", NULL, 0);
+    parse();
+    ck_assert(gguf_array_of(file, "words", GGUF_STRINGS, &array, &why));
+    for (int i = 0; i < 3; i++) {
+        const gguf_text text = gguf_next_string(&array);
+        ck_assert_uint_eq(text.length, strlen(words[i]));
+        ck_assert(!memcmp(text.bytes, words[i], text.length));
+    }
+    ck_assert_uint_eq(array.left, 0);
+    ck_assert(gguf_array_of(file, "numbers", GGUF_INTEGERS, &array, &why));
+    ck_assert_int_eq(gguf_next_integer(&array), 1);
+    ck_assert_int_eq(gguf_next_integer(&array), -2);
+    ck_assert_uint_eq(array.left, 1);
+    ck_assert(gguf_array_of(file, "halves", GGUF_FLOATS, &array, &why));
+    ck_assert(gguf_next_float(&array) == 0.5 && gguf_next_float(&array) == -1.5);
+    ck_assert(gguf_array_of(file, "truths", GGUF_BOOLS, &array, &why));
+    ck_assert(gguf_next_bool(&array) && !gguf_next_bool(&array));
+    ck_assert(gguf_array_of(file, "none", GGUF_STRINGS, &array, &why));
+    ck_assert_uint_eq(array.left, 0);
+    close_file();
+}
+END_TEST
+
+START_TEST(what_is_not_as_asked_is_refused_by_its_key)
+{
+    int64_t integer = 7;
+    double number;
+    bool truth;
+    gguf_text text;
+    gguf_array array;
+    build_every_value();
+    parse();
+    ck_assert(!gguf_integer(file, "nothing", 0, 9, &integer, &why));
+    assert_contains(why.text, "'nothing' is missing");
+    ck_assert(!gguf_integer(file, "u8", 0, 199, &integer, &why));
+    assert_contains(why.text, "'u8' is 200, must be 0 to 199");
+    ck_assert(!gguf_integer(file, "f32", 0, 9, &integer, &why));
+    assert_contains(why.text, "'f32' is no whole number");
+    ck_assert(!gguf_integer(file, "yes", 0, 9, &integer, &why));
+    ck_assert_int_eq(integer, 7);
+    ck_assert(!gguf_float(file, "u8", &number, &why));
+    assert_contains(why.text, "'u8' is no float");
+    ck_assert(!gguf_bool(file, "u8", &truth, &why));
+    assert_contains(why.text, "'u8' is no truth value");
+    ck_assert(!gguf_string(file, "u8", &text, &why));
+    assert_contains(why.text, "'u8' is no string");
+    ck_assert(!gguf_array_of(file, "text", GGUF_STRINGS, &array, &why));
+    assert_contains(why.text, "'text' is no array");
+    close_file();
+    static const int32_t numbers[] = {1};
+    build_header(&b, 0, 1);
+    build_integers(&b, "numbers", numbers, 1);
+    parse();
+    ck_assert(!gguf_array_of(file, "numbers", GGUF_STRINGS, &array, &why));
+    assert_contains(why.text, "'numbers' is no array of strings");
+    close_file();
+}
+END_TEST
+
+START_TEST(broken_metadata_is_refused)
+{
+    static const char *const one[] = {"x"};
+    build_header(&b, 0, UINT64_MAX);
+    assert_broken("18446744073709551615 entries of metadata");
+    build_header(&b, 0, 2);
+    build_integer(&b, "same", 1), build_text(&b, "same", "x");
+    assert_broken("'same' is there twice");
+    build_header(&b, 0, 1);
+    build_key(&b, "odd", 13), build_number(&b, 0, 8);
+    assert_broken("'odd' is of type 13");
+    build_header(&b, 0, 1);
+    build_array(&b, "nested", ARRAY, 1), build_number(&b, 0, 8);
+    assert_broken("'nested' is an array of type 9");
+    build_header(&b, 0, 1);
+    build_array(&b, "many", F64, UINT64_MAX / 8 + 2), build_number(&b, 0, 8);
+    assert_broken("'many' has 2305843009213693953 elements, 8 bytes are left");
+    build_header(&b, 0, 1);
+    build_array(&b, "many", STRING, 1000);
+    assert_broken("'many' has 1000 elements, 0 bytes are left");
+    build_header(&b, 0, 1);
+    build_key(&b, "long", STRING), build_number(&b, UINT64_MAX, 8);
+    assert_broken("truncated within 'long'");
+    build_header(&b, 0, 1);
+    build_texts(&b, "texts", one, 1);
+    b.data[b.bytes - 9] = 2;
+    assert_broken("truncated within the strings of 'texts'");
+    build_header(&b, 0, 1);
+    build_number(&b, 1000, 8);
+    assert_broken("the key of metadata entry 0");
+    build_header(&b, 0, 1);
+    build_integer(&b, "general.alignment", 0);
+    assert_broken("'general.alignment' is 0");
+    build_header(&b, 0, 1);
+    build_integer(&b, "general.alignment", 24);
+    assert_broken("'general.alignment' is 24, no power of two");
+    build_header(&b, 0, 1);
+    build_text(&b, "general.alignment", "32");
+    assert_broken("'general.alignment' is no whole number");
+}
+END_TEST
+
+/* ---- Tensors ------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    uint32_t type;
+    uint64_t row;
+    size_t row_bytes;
+} kinds[] = {{"f32", GGUF_F32, 5, 20},      {"f16", GGUF_F16, 5, 10},
+             {"bf16", GGUF_BF16, 5, 10},    {"q8_0", GGUF_Q8_0, 64, 68},
+             {"q4_0", GGUF_Q4_0, 64, 36},   {"q4_1", GGUF_Q4_1, 64, 40},
+             {"q4_k", GGUF_Q4_K, 512, 288}, {"q6_k", GGUF_Q6_K, 256, 210}};
+enum { KINDS = sizeof kinds / sizeof *kinds, ROWS = 3 };
+
+/* One tensor of each type, each byte of which is the tensor's number. */
+static void build_every_tensor(size_t alignment)
+{
+    uint64_t offset = 0;
+    build_header(&b, KINDS, 1);
+    build_integer(&b, "general.alignment", (uint32_t)alignment);
+    for (size_t i = 0; i < KINDS; i++) {
+        const uint64_t size[] = {kinds[i].row, ROWS};
+        build_tensor(&b, kinds[i].name, 2, size, kinds[i].type, offset);
+        offset += (ROWS * kinds[i].row_bytes + alignment - 1) / alignment * alignment;
+    }
+    for (size_t i = 0; i < KINDS; i++) {
+        build_pad(&b, alignment);
+        for (size_t n = 0; n < ROWS * kinds[i].row_bytes; n++) {
+            build_number(&b, i, 1);
+        }
+    }
+}
+
+START_TEST(tensors_of_every_type_lie_where_the_file_has_them)
+{
+    static const size_t alignments[] = {1, 32, 64, 1024};
+    for (size_t a = 0; a < sizeof alignments / sizeof *alignments; a++) {
+        build_every_tensor(alignments[a]);
+        parse();
+        ck_assert_uint_eq(gguf_tensors(file), KINDS);
+        for (size_t i = 0; i < KINDS; i++) {
+            const gguf_tensor *t = gguf_find_tensor(file, kinds[i].name, &why);
+            ck_assert_ptr_eq(t, gguf_tensor_at(file, i));
+            ck_assert_uint_eq(t->type, kinds[i].type);
+            ck_assert_int_eq(t->rank, 2);
+            ck_assert(t->size[0] == (int64_t)kinds[i].row && t->size[1] == ROWS);
+            ck_assert(t->size[2] == 1 && t->size[3] == 1);
+            ck_assert_uint_eq(t->bytes, ROWS * kinds[i].row_bytes);
+            ck_assert_uint_eq(t->bytes * (size_t)gguf_block_elements(t->type),
+                              ROWS * (size_t)kinds[i].row * (size_t)gguf_block_bytes(t->type));
+            for (size_t n = 0; n < t->bytes; n++) {
+                ck_assert_uint_eq(((const unsigned char *)t->data)[n], i);
+            }
+        }
+        close_file();
+    }
+}
+END_TEST
+
+START_TEST(a_file_cut_off_anywhere_is_refused)
+{
+    build_every_tensor(32);
+    ck_assert(parses(b.bytes));
+    for (size_t bytes = 0; bytes < b.bytes; bytes++) {
+        ck_assert_msg(!parses(bytes), "of %zu bytes %zu", b.bytes, bytes);
+        ck_assert_msg(why.text[0], "no reason at %zu bytes", bytes);
+    }
+    ck_assert(!parses(b.bytes - 1));
+    assert_contains(why.text, "truncated: tensor 'q6_k' has 630 bytes");
+}
+END_TEST
+
+/* A header and one tensor, then so many bytes of data. */
+static void build_one(int rank, const uint64_t *size, uint32_t type, uint64_t offset, size_t bytes)
+{
+    static const unsigned char zeros[4096];
+    build_header(&b, 1, 0);
+    build_tensor(&b, "w", rank, size, type, offset);
+    build_pad(&b, 32);
+    build_bytes(&b, zeros, bytes);
+}
+
+START_TEST(broken_tensors_are_refused_by_name)
+{
+    static const struct {
+        int rank;
+        uint64_t size[5];
+        uint32_t type;
+        uint64_t offset;
+        const char *words;
+    } cases[] = {
+        {5, {1, 1, 1, 1, 1}, GGUF_F32, 0, "tensor 'w' has 5 axes"},
+        {2, {1ull << 32, 1ull << 32}, GGUF_F32, 0, "tensor 'w' is larger than memory can be"},
+        {1, {1ull << 63}, GGUF_F16, 0, "tensor 'w' is larger than memory can be"},
+        {1, {INT64_MAX}, GGUF_F32, 0, "tensor 'w' is larger than memory can be"},
+        {1, {33}, GGUF_Q8_0, 0, "tensor 'w' has rows of 33, no multiple of Q8_0's 32"},
+        {2, {128, 2}, GGUF_Q4_K, 0, "tensor 'w' has rows of 128, no multiple of Q4_K's 256"},
+        {1, {8}, GGUF_F32, 16, "tensor 'w' begins at byte 16, no multiple of 32"},
+        {1, {8}, GGUF_F32, 64, "tensor 'w' has 32 bytes from byte 64 of the data, which end at 64"},
+        {1, {8}, GGUF_F32, 1ull << 40, "tensor 'w'"},
+        {1, {8}, GGUF_F32, UINT64_MAX - 31, "tensor 'w'"},
+        {1, {17}, GGUF_F32, 0, "tensor 'w' has 68 bytes from byte 0 of the data, which end at 64"},
+        {1, {8}, 13, 96, "tensor 'w'"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        build_one(cases[i].rank, cases[i].size, cases[i].type, cases[i].offset, 64);
+        assert_broken(cases[i].words);
+    }
+    static const uint64_t size[] = {1};
+    build_header(&b, 2, 0);
+    build_tensor(&b, "same", 1, size, GGUF_F32, 0);
+    build_tensor(&b, "same", 1, size, GGUF_F32, 0);
+    build_pad(&b, 32), build_number(&b, 0, 4);
+    assert_broken("tensor 'same' is there twice");
+    build_header(&b, UINT64_MAX, 0);
+    assert_broken("18446744073709551615 tensors");
+}
+END_TEST
+
+START_TEST(a_scalar_an_empty_tensor_and_no_tensor_are_legal)
+{
+    static const uint64_t none[] = {32, 0, 7};
+    build_one(0, NULL, GGUF_F32, 0, 4);
+    parse();
+    const gguf_tensor *t = gguf_find_tensor(file, "w", &why);
+    ck_assert(t && t->rank == 0 && t->bytes == 4 && t->size[0] == 1);
+    close_file();
+    build_one(3, none, GGUF_Q8_0, 0, 0);
+    parse();
+    t = gguf_find_tensor(file, "w", &why);
+    ck_assert(t && t->bytes == 0 && t->data);
+    close_file();
+    build_header(&b, 0, 0);
+    parse();
+    ck_assert_uint_eq(gguf_tensors(file), 0);
+    close_file();
+}
+END_TEST
+
+START_TEST(a_type_that_cannot_be_had_is_named_when_asked_for)
+{
+    static const uint64_t size[] = {256};
+    static const struct {
+        uint32_t type;
+        const char *words;
+    } types[] = {{13, "tensor 'w' is of type Q5_K (13)"},
+                 {21, "IQ3_S"},
+                 {4, "unknown (4)"},
+                 {40, "unknown (40)"},
+                 {UINT32_MAX, "unknown (4294967295)"}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        build_one(1, size, types[i].type, 0, 32);
+        parse();
+        ck_assert_ptr_null(gguf_find_tensor(file, "w", &why));
+        assert_contains(why.text, types[i].words);
+        ck_assert_ptr_null(gguf_tensor_at(file, 0)->data);
+        ck_assert_ptr_null(gguf_find_tensor(file, "v", &why));
+        assert_contains(why.text, "there is no tensor 'v'");
+        close_file();
+    }
+}
+END_TEST
+
+/* ---- Files ------------------------------------------------------------------------------------
+ */
+
+START_TEST(what_is_no_such_file_is_refused)
+{
+    build_header(&b, 0, 0);
+    memcpy(b.data, "GGML", 4);
+    assert_broken("not a GGUF file");
+    for (uint32_t version = 0; version < 6; version++) {
+        build_header(&b, 0, 0);
+        b.data[4] = (unsigned char)version;
+        ck_assert(parses(b.bytes) == (version == 2 || version == 3));
+    }
+    assert_contains(why.text, "GGUF version 5, can read 2 and 3");
+    build_header(&b, 0, 0);
+    memcpy(b.data + 4, "\0\0\0\3", 4);
+    assert_broken("big-endian");
+}
+END_TEST
+
+START_TEST(a_file_is_mapped)
+{
+    char path[2 * PATH_TEXT_BYTES];
+    build_every_tensor(32);
+    file_write(fixture.directory, "model.gguf", b.data, b.bytes);
+    file_write(fixture.directory, "empty.gguf", "", 0);
+    snprintf(path, sizeof path, "%s/model.gguf", fixture.directory);
+    ck_assert_msg(gguf_open(path, &file, &why), "%s", why.text);
+    const gguf_tensor *t = gguf_find_tensor(file, "q6_k", &why);
+    ck_assert(t && ((const unsigned char *)t->data)[t->bytes - 1] == KINDS - 1);
+    close_file();
+    snprintf(path, sizeof path, "%s/empty.gguf", fixture.directory);
+    ck_assert(!gguf_open(path, &file, &why) && !file);
+    assert_contains(why.text, "not a GGUF file");
+    ck_assert(!gguf_open(fixture.directory, &file, &why));
+    assert_contains(why.text, "not a regular file");
+    snprintf(path, sizeof path, "%s/none.gguf", fixture.directory);
+    ck_assert(!gguf_open(path, &file, &why));
+    assert_contains(why.text, "No such file");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gguf");
+    TCase *metadata = suite_group(suite, "metadata", NULL, NULL);
+    tcase_add_test(metadata, values_of_every_type_are_found_by_key);
+    tcase_add_test(metadata, arrays_are_walked_in_their_order);
+    tcase_add_test(metadata, what_is_not_as_asked_is_refused_by_its_key);
+    tcase_add_test(metadata, broken_metadata_is_refused);
+    TCase *tensors = suite_group(suite, "tensors", NULL, NULL);
+    tcase_add_test(tensors, tensors_of_every_type_lie_where_the_file_has_them);
+    tcase_add_test(tensors, a_file_cut_off_anywhere_is_refused);
+    tcase_add_test(tensors, broken_tensors_are_refused_by_name);
+    tcase_add_test(tensors, a_scalar_an_empty_tensor_and_no_tensor_are_legal);
+    tcase_add_test(tensors, a_type_that_cannot_be_had_is_named_when_asked_for);
+    TCase *files = suite_group(suite, "files", fixture_open_directory, fixture_close_directory);
+    tcase_add_test(files, what_is_no_such_file_is_refused);
+    tcase_add_test(files, a_file_is_mapped);
+    return suite_run(suite);
+}

@@ -1,0 +1,600 @@
+/* probe.c: what a device is believed to have, who tries it, and what is remembered.
+ *
+ * Clues are made up here, and so are most of the programs that answer, so that every outcome shows
+ * on any device. */
+#include "registry/probe.h"
+#include "support/fixture.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LONG_MS = 60000, SHORT_MS = 300, PROBES = 21 };
+
+static const struct clattn__clues nvidia = {.vendor_id = 0x10de, .gpu = true, .name = "T4"};
+static const struct clattn__clues hopper = {
+    .vendor_id = 0x10de, .gpu = true, .name = "H100", .compute_major = 9};
+static const struct clattn__clues intel = {
+    .vendor_id = 0x8086, .name = "CPU", .intel_subgroups = true, .intel_sizes = 4 | 8 | 16 | 32};
+
+static clattn_context *probe(const struct clattn__clues *clues, const char *program, int silence_ms)
+{
+    char kernels[PATH_TEXT_BYTES + 16];
+    snprintf(kernels, sizeof kernels, "%s/kernels", fixture.directory);
+    const clattn_context_desc desc = {.cache_dir = fixture.directory,
+                                      .kernel_dir = access(kernels, F_OK) == 0 ? kernels : "",
+                                      .probe_program = program,
+                                      .log = log_append,
+                                      .user = &fixture.log};
+    clattn_context *context;
+    assert_ok(clattn__context_open(&desc, &context));
+    clattn__probe(context, clues, silence_ms);
+    return context;
+}
+
+/* ---- Programs that answer ---------------------------------------------------- */
+
+/* The probe's name is $1; FIRST runs before it is tried and ANSWER after. */
+static const char *program(const char *answer)
+{
+    static char path[PATH_TEXT_BYTES + 16];
+    char text[4096];
+    snprintf(text, sizeof text,
+             "#!/bin/sh\n"
+             "shift 2\n"
+             "while [ $# -gt 0 ]; do\n"
+             "echo $1 >>'%s/tried'\n"
+             "echo clattn-probe try $1\n"
+             "%s\n"
+             "shift 2\n"
+             "done\n",
+             fixture.directory, answer);
+    file_write_text(fixture.directory, "program", text);
+    snprintf(path, sizeof path, "%s/program", fixture.directory);
+    ck_assert_int_eq(chmod(path, 0755), 0);
+    return path;
+}
+
+#define SAYS_RIGHT "echo clattn-probe right $1"
+#define NO_PROGRAM "/no/such/clattn-probe"
+
+/* How many probes the programs have tried so far. */
+static int tried(void)
+{
+    int count = 0;
+    if (directory_count(fixture.directory, "tried", NULL)) {
+        char *text = file_read(fixture.directory, "tried", &(size_t){0});
+        for (const char *c = text; *c; c++) {
+            count += *c == '\n';
+        }
+        free(text);
+    }
+    return count;
+}
+
+static int records(void) { return directory_count(fixture.directory, ".probe", NULL); }
+static int marks(void) { return directory_count(fixture.directory, ".mark", NULL); }
+
+/* Nothing is left behind but records, the program, what it tried, and kernels. */
+static void assert_lanes(clattn_context *context, clattn_lanes lanes, uint32_t sizes)
+{
+    const clattn_device_facts *facts = clattn_context_facts(context);
+    ck_assert_int_eq(facts->lanes, lanes);
+    ck_assert_uint_eq(facts->subgroup_sizes, sizes);
+    ck_assert_int_eq(facts->lanes_reason[0] == '\0', lanes != CLATTN_LANES_NONE);
+    ck_assert_int_eq(marks(), 0);
+    clattn_context_destroy(context);
+}
+
+static void assert_refusal(clattn_context *context, const char *words)
+{
+    const clattn_device_facts *facts = clattn_context_facts(context);
+    assert_contains(facts->lanes_reason, words);
+    assert_contains(fixture.log.text, words);
+    assert_lanes(context, CLATTN_LANES_NONE, 0);
+}
+
+/* ---- Kernels ------------------------------------------------------------------- */
+
+/* Writes what lanes.h would give, computed without lanes, and value in one place of one lane. */
+static void write_kernel(int place, const char *value)
+{
+    char text[4096];
+    snprintf(text, sizeof text,
+             "float own(int t, int l) { return 64 * t + l; }\n"
+             "__kernel void probe_lanes(__global float *a) {\n"
+             "  const int n = SUBGROUP, i = get_local_id(0), t = i / n, l = i %% n;\n"
+             "  float all = 0, four = 0;\n"
+             "  for (int o = 0; o < n; o++) {\n"
+             "    all += own(t, o);\n"
+             "    four += (o & ~6) == (l & ~6) ? own(t, o) : 0;\n"
+             "  }\n"
+             "  const float r[11] = {l, t, own(t, (5 * l + 3) %% n), own(t, n - 1), all, four,\n"
+             "                       -own(t, 0), own(t, l | 3), 0, t, 1};\n"
+             "  for (int j = 0; j < 17; j++)\n"
+             "    a[i * 17 + j] = j < 11 ? r[j] : 1 << j - 11 < n ? own(t, l ^ 1 << j - 11) : 0;\n"
+             "  if (i == n + 2 && %d >= 0) a[i * 17 + %d] = %s;\n"
+             "}\n",
+             place, place, value);
+    file_write_text(fixture.directory, "kernels/probe_lanes.cl", text);
+}
+
+/* ---- What is tried ------------------------------------------------------------ */
+
+/* The names, and what is lacking, that the clues lead to. */
+static void list(const struct clattn__clues *clues, char *text, size_t bytes)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (const struct clattn__probe *p = clattn__probes; p->name; p++) {
+        char reason[CLATTN__FACT_BYTES];
+        const enum clattn__plausible plausible = p->plausible(p, clues, reason);
+        if (plausible == CLATTN__WORTH_TRYING) {
+            used += (size_t)snprintf(text + used, bytes - used, "%s ", p->name);
+        } else if (plausible == CLATTN__LACKING) {
+            used += (size_t)snprintf(text + used, bytes - used, "(%s) ", reason);
+        }
+    }
+}
+
+static const struct {
+    struct clattn__clues clues;
+    const char *words;
+} devices[] = {
+    {{.vendor_id = 0x10de, .gpu = true, .name = "NVIDIA H100", .compute_major = 9},
+     "nv_lanes nv_mma_f16 nv_mma_bf16 "},
+    {{.vendor_id = 0x10de, .gpu = true, .name = "Tesla T4", .compute_major = 7},
+     "nv_lanes (needs compute capability 8.0 or more) "},
+    {{.vendor_id = 0x10de, .name = "a CPU of NVIDIA's"}, ""},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1100", .wavefront = 32},
+     "amd_lanes_32 amd_wmma_f16 amd_wmma_bf16 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1100", .wavefront = 64},
+     "amd_lanes_64 (needs wavefronts of another width) "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1201", .wavefront = 32},
+     "amd_lanes_32 amd_wmma_gfx12_f16 amd_wmma_gfx12_bf16 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1250", .wavefront = 32}, "amd_lanes_32 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx1030", .wavefront = 32}, "amd_lanes_32 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx942", .wavefront = 64},
+     "amd_lanes_64 amd_mfma_f16 amd_mfma_bf16 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "gfx90a:sramecc+:xnack-", .wavefront = 64},
+     "amd_lanes_64 amd_mfma_f16 amd_mfma_bf16 "},
+    {{.vendor_id = 0x1022, .gpu = true, .name = "gfx1151", .wavefront = 32},
+     "amd_lanes_32 amd_wmma_f16 amd_wmma_bf16 "},
+    {{.vendor_id = 0x1002, .gpu = true, .name = "AMD Radeon (radeonsi)"}, "not AMD's"},
+    {{.vendor_id = 0x8086,
+      .gpu = true,
+      .name = "Arc",
+      .intel_subgroups = true,
+      .intel_sizes = 8 | 16 | 32},
+     "intel_lanes_8 intel_lanes_16 intel_lanes_32 (needs cl_intel_subgroup_matrix"},
+    {{.vendor_id = 0x8086,
+      .gpu = true,
+      .name = "Arc",
+      .intel_subgroups = true,
+      .intel_sizes = 8 | 16 | 32,
+      .intel_matrix = true},
+     "intel_lanes_32 intel_dpas_8_f16 intel_dpas_8_bf16 intel_dpas_8_pairs_f16 "
+     "intel_dpas_8_pairs_bf16 "},
+    {{.vendor_id = 0x8086,
+      .gpu = true,
+      .name = "Max",
+      .intel_subgroups = true,
+      .intel_sizes = 16 | 32,
+      .intel_matrix = true},
+     "intel_lanes_16 intel_lanes_32 intel_dpas_16_f16 intel_dpas_16_bf16 "},
+    {{.vendor_id = 0x8086, .name = "a CPU", .intel_subgroups = true, .intel_sizes = 4 | 8},
+     "intel_lanes_8 "},
+    {{.vendor_id = 0x8086, .gpu = true, .name = "an old driver", .intel_sizes = 8 | 16 | 32}, ""},
+    {{.vendor_id = 0x10006, .name = "pthread"}, ""},
+};
+
+START_TEST(clues_lead_to_the_probes_of_that_device)
+{
+    char text[1024];
+    list(&devices[_i].clues, text, sizeof text);
+    if (devices[_i].words[0]) {
+        assert_contains(text, devices[_i].words);
+        ck_assert_int_eq(strstr(text, "_f16") != NULL, strstr(devices[_i].words, "_f16") != NULL);
+    } else {
+        ck_assert_str_eq(text, "");
+    }
+}
+END_TEST
+
+START_TEST(probes_fit_the_table_and_have_names_of_their_own)
+{
+    int count = 0;
+    for (const struct clattn__probe *p = clattn__probes; p->name; p++, count++) {
+        for (const struct clattn__probe *other = clattn__probes; other < p; other++) {
+            ck_assert_str_ne(p->name, other->name);
+        }
+    }
+    ck_assert_int_eq(count, PROBES);
+    ck_assert_int_le(count, CLATTN__MAX_PROBES);
+}
+END_TEST
+
+/* ---- What a program answers ---------------------------------------------------- */
+
+START_TEST(what_is_right_is_believed)
+{
+    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
+    assert_lanes(probe(&intel, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_INTEL, 8 | 16 | 32);
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_refused_with_its_reason)
+{
+    const char *path = program("echo clattn-probe wrong $1 a sum over 4 lanes is 3");
+    assert_refusal(probe(&nvidia, path, LONG_MS), "nv_lanes: a sum over 4 lanes is 3");
+}
+END_TEST
+
+START_TEST(one_wrong_size_leaves_the_others)
+{
+    const char *path =
+        program("case $1 in *_16) echo clattn-probe wrong $1 no;; *) " SAYS_RIGHT ";; esac");
+    assert_lanes(probe(&intel, path, LONG_MS), CLATTN_LANES_INTEL, 8 | 32);
+    assert_contains(fixture.log.text, "intel_lanes_16: no");
+}
+END_TEST
+
+START_TEST(a_crash_is_the_fault_of_what_was_tried_and_the_rest_goes_on)
+{
+    const char *path = program("case $1 in *_16) kill -SEGV $$;; *) " SAYS_RIGHT ";; esac");
+    assert_lanes(probe(&intel, path, LONG_MS), CLATTN_LANES_INTEL, 8 | 32);
+    assert_contains(fixture.log.text, "intel_lanes_16: the driver crashed (signal 11)");
+    ck_assert_int_eq(tried(), 3);
+    ck_assert_int_eq(records(), 3);
+}
+END_TEST
+
+START_TEST(an_exit_is_a_refusal)
+{
+    assert_refusal(probe(&nvidia, program("exit 3"), LONG_MS), "(exit status 3)");
+}
+END_TEST
+
+START_TEST(an_exit_without_an_answer_is_a_refusal_whatever_its_status)
+{
+    assert_refusal(probe(&nvidia, program("exit 0"), LONG_MS), "(exit status 0)");
+}
+END_TEST
+
+START_TEST(silence_is_ended_and_a_refusal)
+{
+    const time_t before = time(NULL);
+    assert_refusal(probe(&nvidia, program("exec sleep 30"), SHORT_MS), "no answer in time");
+    assert_refusal(probe(&intel, program("exec >&-; exec sleep 30"), SHORT_MS), "no answer");
+    assert_refusal(probe(&nvidia, program("exec yes"), SHORT_MS), "no answer in time");
+    ck_assert_int_lt((int)(time(NULL) - before), 20);
+}
+END_TEST
+
+START_TEST(what_cannot_be_tried_now_is_tried_again)
+{
+    const char *no = program("echo clattn-probe unknown $1 no memory");
+    assert_refusal(probe(&nvidia, no, LONG_MS), "nv_lanes: no memory");
+    ck_assert_int_eq(records(), 0);
+    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
+}
+END_TEST
+
+/* Then this process tries. */
+START_TEST(a_program_that_does_not_try_is_not_believed)
+{
+    static const char *const answers[] = {"nothing of the kind", "clattn-probe right nv_lanes",
+                                          "clattn-probe try intel_lanes_8", "clattn-probe try"};
+    char text[256];
+    snprintf(text, sizeof text, "#!/bin/sh\necho '%s'\n", answers[_i]);
+    program("");
+    file_write_text(fixture.directory, "program", text);
+    char path[PATH_TEXT_BYTES + 16];
+    snprintf(path, sizeof path, "%s/program", fixture.directory);
+    write_kernel(2, "-7");
+    assert_refusal(probe(&nvidia, path, LONG_MS), "nv_lanes: a value of each lane is -7");
+    assert_contains(fixture.log.text, "did not try everything");
+}
+END_TEST
+
+START_TEST(a_host_that_ignores_its_children_gets_the_answer)
+{
+    signal(SIGCHLD, SIG_IGN);
+    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
+}
+END_TEST
+
+/* ---- What is remembered ---------------------------------------------------------- */
+
+START_TEST(what_was_right_is_not_tried_again)
+{
+    assert_lanes(probe(&intel, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_INTEL, 8 | 16 | 32);
+    ck_assert_int_eq(records(), 3);
+    assert_lanes(probe(&intel, program("exit 1"), LONG_MS), CLATTN_LANES_INTEL, 8 | 16 | 32);
+    ck_assert_int_eq(tried(), 3);
+}
+END_TEST
+
+START_TEST(what_was_wrong_is_not_tried_again)
+{
+    assert_refusal(probe(&nvidia, program("kill -KILL $$"), LONG_MS), "signal 9");
+    fixture.log.text[0] = '\0';
+    assert_refusal(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), "signal 9");
+    ck_assert_int_eq(tried(), 1);
+}
+END_TEST
+
+START_TEST(another_source_is_tried_anew)
+{
+    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
+    file_write_text(fixture.directory, "kernels/probe_lanes.cl", "other");
+    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
+    ck_assert_int_eq(tried(), 2);
+}
+END_TEST
+
+static void damage(char *text, int way)
+{
+    switch (way) {
+    case 0: text[0] = '\0'; break;
+    case 1: text[strlen(text) - 1] = '\0'; break;         /* no end of the line */
+    case 2: *strstr(text, "right") = 'R'; break;          /* no outcome */
+    case 3: text[strlen("clattn probe 1 ")] = 'x'; break; /* of another program */
+    case 4: *strstr(text, "nv_lanes") = 'x'; break;       /* of another probe */
+    default: memcpy(text, "clattn probe 2", 14); break;
+    }
+}
+
+START_TEST(a_damaged_record_is_not_believed)
+{
+    char name[PATH_TEXT_BYTES];
+    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
+    ck_assert_int_eq(directory_count(fixture.directory, ".probe", name), 1);
+    char *text = file_read(fixture.directory, name, &(size_t){0});
+    damage(text, _i);
+    file_write_text(fixture.directory, name, text);
+    free(text);
+    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
+    ck_assert_int_eq(tried(), 2);
+    assert_lanes(probe(&nvidia, program("exit 1"), LONG_MS), CLATTN_LANES_NV, 32);
+    ck_assert_int_eq(tried(), 2);
+}
+END_TEST
+
+/* ---- In this process -------------------------------------------------------------- */
+
+START_TEST(without_a_program_this_process_tries)
+{
+    write_kernel(-1, "0");
+    assert_lanes(probe(&nvidia, NO_PROGRAM, LONG_MS), CLATTN_LANES_NV, 32);
+    assert_lanes(probe(&intel, NO_PROGRAM, LONG_MS), CLATTN_LANES_INTEL, 8 | 16 | 32);
+    ck_assert_int_eq(records(), 4);
+    assert_contains(fixture.log.text, "is not there: this process tries");
+}
+END_TEST
+
+/* Loop test: _i is the answer that is wrong. */
+START_TEST(each_wrong_answer_is_noticed_and_named)
+{
+    const char *names[] = {"the lane's number",
+                           "the sub-group's number",
+                           "a value of each lane",
+                           "of the last lane",
+                           "a sum over all lanes",
+                           "a sum over 4 lanes",
+                           "over all lanes",
+                           "maximum over 4 lanes",
+                           "any of no lane",
+                           "any of one lane",
+                           "any of all lanes",
+                           "lane ^ 1",
+                           "lane ^ 2",
+                           "lane ^ 4",
+                           "lane ^ 8",
+                           "exchange with lane ^ 16"};
+    write_kernel(_i, "-7");
+    clattn_context *context = probe(&nvidia, NO_PROGRAM, LONG_MS);
+    assert_contains(clattn_context_facts(context)->lanes_reason, "is -7 in lane 2, must be");
+    assert_refusal(context, names[_i]);
+}
+END_TEST
+
+START_TEST(a_value_not_written_is_wrong)
+{
+    file_write_text(fixture.directory, "kernels/probe_lanes.cl",
+                    "__kernel void probe_lanes(__global float *a) {}");
+    assert_refusal(probe(&nvidia, NO_PROGRAM, LONG_MS), "nv_lanes: the lane's number is");
+}
+END_TEST
+
+START_TEST(a_missing_source_is_a_refusal)
+{
+    file_write_text(fixture.directory, "kernels/other.cl", "");
+    assert_refusal(probe(&nvidia, NO_PROGRAM, LONG_MS), "not in kernel_dir");
+    ck_assert_int_eq(records(), 0);
+}
+END_TEST
+
+static void end_process(void *user, const char *text)
+{
+    (void)user;
+    if (strstr(text, "did not compile")) {
+        _exit(3);
+    }
+}
+
+/* The process of a child ends while it compiles. */
+static void be_ended(void)
+{
+    char kernels[PATH_TEXT_BYTES + 16];
+    snprintf(kernels, sizeof kernels, "%s/kernels", fixture.directory);
+    file_write_text(fixture.directory, "kernels/probe_lanes.cl", "this is no kernel");
+    const pid_t child = fork();
+    if (child == 0) {
+        const clattn_context_desc desc = {.cache_dir = fixture.directory,
+                                          .kernel_dir = kernels,
+                                          .probe_program = NO_PROGRAM,
+                                          .log = end_process};
+        clattn_context *context;
+        if (clattn__context_open(&desc, &context) == CLATTN_OK) {
+            clattn__probe(context, &nvidia, LONG_MS);
+        }
+        _exit(0);
+    }
+    int state = 0;
+    ck_assert_int_eq(waitpid(child, &state, 0), child);
+    ck_assert_int_eq(WEXITSTATUS(state), 3);
+}
+
+START_TEST(what_ended_a_process_is_not_tried_again)
+{
+    be_ended();
+    ck_assert_int_eq(marks(), 1);
+    ck_assert_int_eq(records(), 0);
+    assert_refusal(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), "ended the process");
+    ck_assert_int_eq(records(), 1);
+    assert_refusal(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), "ended the process");
+    ck_assert_int_eq(tried(), 0);
+}
+END_TEST
+
+START_TEST(the_mark_of_a_living_process_is_no_answer)
+{
+    char name[PATH_TEXT_BYTES], number[32];
+    be_ended();
+    ck_assert_int_eq(directory_count(fixture.directory, ".mark", name), 1);
+    snprintf(number, sizeof number, "%lu\n", (unsigned long)getpid());
+    file_write_text(fixture.directory, name, number);
+    assert_refusal(probe(&nvidia, NO_PROGRAM, LONG_MS), "did not compile");
+}
+END_TEST
+
+/* ---- Engines ---------------------------------------------------------------------- */
+
+/* The layouts, computed lane by lane where this device has such sub-groups. */
+static void answer_emulated(struct clattn__answer *answer, const struct clattn__probe *engine)
+{
+    struct clattn__probe emulated = *engine;
+    emulated.emulated = true;
+    clattn_context *context = probe(&intel, NO_PROGRAM, LONG_MS);
+    ck_assert(clattn__answer_begin(context, &emulated, answer));
+    if (clattn_context_facts(context)->subgroup_sizes & engine->subgroup) {
+        clattn__probe_run(context, answer);
+    }
+    clattn_context_destroy(context);
+}
+
+/* Loop test: _i is the probe. */
+START_TEST(the_layouts_of_engines_are_right)
+{
+    struct clattn__answer answer;
+    const struct clattn__probe *engine = &clattn__probes[_i];
+    if (engine->engine) {
+        answer_emulated(&answer, engine);
+        ck_assert_msg(answer.state == CLATTN__RIGHT || answer.state == CLATTN__PENDING, "%s: %s",
+                      engine->name, answer.reason);
+    }
+}
+END_TEST
+
+/* A program that says the engine is right with one type alone, or with both but with wrong lanes.
+ */
+START_TEST(an_engine_is_believed_if_all_of_it_is_right)
+{
+    static const char *const wrong[] = {"none", "nv_mma_f16", "nv_mma_bf16", "nv_lanes"};
+    char text[256];
+    snprintf(text, sizeof text, "test $1 = %s && echo clattn-probe wrong $1 no || " SAYS_RIGHT,
+             wrong[_i]);
+    clattn_context *context = probe(&hopper, program(text), LONG_MS);
+    const clattn_device_facts *facts = clattn_context_facts(context);
+    ck_assert_int_eq(facts->engine, _i ? CLATTN_ENGINE_NONE : CLATTN_ENGINE_NV_MMA);
+    ck_assert_int_eq(facts->engine_reason[0] == '\0', _i == 0);
+    if (_i) {
+        assert_contains(facts->engine_reason, _i < 3 ? wrong[_i] : "its sub-groups are not right");
+    }
+    clattn_context_destroy(context);
+}
+END_TEST
+
+/* ---- clattn-probe ------------------------------------------------------------------- */
+
+START_TEST(the_program_answers_as_this_process_does)
+{
+    clattn_context *here = probe(&intel, NO_PROGRAM, LONG_MS);
+    directory_clear(fixture.directory);
+    clattn_context *there = probe(&intel, PROBE_PROGRAM, LONG_MS);
+    const clattn_device_facts *h = clattn_context_facts(here), *t = clattn_context_facts(there);
+    ck_assert_int_eq(h->lanes, t->lanes);
+    ck_assert_uint_eq(h->subgroup_sizes, t->subgroup_sizes);
+    ck_assert_str_eq(h->lanes_reason, t->lanes_reason);
+    assert_lacks(fixture.log.text, "did not try");
+    ck_assert_int_eq(records(), 3);
+    clattn_context_destroy(here);
+    clattn_context_destroy(there);
+}
+END_TEST
+
+START_TEST(the_program_uses_the_sources_of_kernel_dir)
+{
+    write_kernel(7, "-7");
+    assert_refusal(probe(&nvidia, PROBE_PROGRAM, LONG_MS), "a maximum over 4 lanes is -7");
+    assert_lacks(fixture.log.text, "did not try");
+}
+END_TEST
+
+static void add_answer_tests(TCase *tests)
+{
+    tcase_add_test(tests, what_is_right_is_believed);
+    tcase_add_test(tests, what_is_wrong_is_refused_with_its_reason);
+    tcase_add_test(tests, one_wrong_size_leaves_the_others);
+    tcase_add_test(tests, a_crash_is_the_fault_of_what_was_tried_and_the_rest_goes_on);
+    tcase_add_test(tests, an_exit_is_a_refusal);
+    tcase_add_test(tests, an_exit_without_an_answer_is_a_refusal_whatever_its_status);
+    tcase_add_test(tests, silence_is_ended_and_a_refusal);
+    tcase_add_test(tests, what_cannot_be_tried_now_is_tried_again);
+    tcase_add_loop_test(tests, an_engine_is_believed_if_all_of_it_is_right, 0, 4);
+    tcase_add_loop_test(tests, a_program_that_does_not_try_is_not_believed, 0, 4);
+    tcase_add_test(tests, a_host_that_ignores_its_children_gets_the_answer);
+}
+
+static void add_memory_tests(TCase *tests)
+{
+    tcase_add_test(tests, what_was_right_is_not_tried_again);
+    tcase_add_test(tests, what_was_wrong_is_not_tried_again);
+    tcase_add_test(tests, another_source_is_tried_anew);
+    tcase_add_loop_test(tests, a_damaged_record_is_not_believed, 0, 6);
+}
+
+static void add_process_tests(TCase *tests)
+{
+    tcase_add_test(tests, without_a_program_this_process_tries);
+    tcase_add_loop_test(tests, each_wrong_answer_is_noticed_and_named, 0, 16);
+    tcase_add_test(tests, a_value_not_written_is_wrong);
+    tcase_add_test(tests, a_missing_source_is_a_refusal);
+    tcase_add_test(tests, what_ended_a_process_is_not_tried_again);
+    tcase_add_test(tests, the_mark_of_a_living_process_is_no_answer);
+    tcase_add_test(tests, the_program_answers_as_this_process_does);
+    tcase_add_test(tests, the_program_uses_the_sources_of_kernel_dir);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("probe");
+    TCase *clues = suite_group(suite, "clues", NULL, NULL);
+    tcase_add_loop_test(clues, clues_lead_to_the_probes_of_that_device, 0,
+                        sizeof devices / sizeof *devices);
+    tcase_add_test(clues, probes_fit_the_table_and_have_names_of_their_own);
+    add_answer_tests(
+        suite_group(suite, "answers", fixture_open_directory, fixture_close_directory));
+    add_memory_tests(suite_group(suite, "memory", fixture_open_directory, fixture_close_directory));
+    add_process_tests(
+        suite_group(suite, "processes", fixture_open_directory, fixture_close_directory));
+    TCase *engines = suite_group(suite, "engines", fixture_open_directory, fixture_close_directory);
+    tcase_add_loop_test(engines, the_layouts_of_engines_are_right, 0, PROBES);
+    return suite_run_on_device(suite);
+}

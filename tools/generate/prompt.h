@@ -1,0 +1,36 @@
+/* What a language model is given to go on with: documents, then the user's prompt, as they are or
+ * in the model's chat template. */
+#ifndef TOOLS_GENERATE_PROMPT_H
+#define TOOLS_GENERATE_PROMPT_H
+
+#include "models/text/tokenizer_bpe.h"
+#include "shared/options.h"
+
+typedef struct prompt_source {
+    const char *prompt;         /* text */
+    const text_list *documents; /* files; before the prompt, an empty line after each */
+    bool chat;
+    const char *system; /* with chat: the system's message; NULL = the template's own */
+} prompt_source;
+
+/* Where its tokens come from: parts that follow each other, from the first token to the last. */
+typedef enum prompt_kind { PROMPT_MARKUP, PROMPT_DOCUMENT, PROMPT_TEXT } prompt_kind;
+
+typedef struct prompt_part {
+    prompt_kind kind;
+    int document; /* its number, from 0 */
+    size_t end;   /* the first token behind it; it begins where the one before ends */
+} prompt_part;
+
+typedef struct prompt_parts {
+    prompt_part items[TEXT_LIST_MAX + 3]; /* markup, documents, the prompt, markup */
+    int count;
+} prompt_parts;
+
+/* Adds its tokens to out, which is empty, and with parts tells where each is from: a token that
+ * goes over from one into the next counts to where it begins.  False after a line that says why
+ * not. */
+bool prompt_encode(const prompt_source *source, const gguf *file, const bpe *tokenizer, ids *out,
+                   prompt_parts *parts);
+
+#endif /* TOOLS_GENERATE_PROMPT_H */
