@@ -2,7 +2,7 @@
 #ifndef CLATTN_GEMM_H
 #define CLATTN_GEMM_H
 
-#include "context.h"
+#include "runtime/program.h"
 
 /* A row-major f32 matrix in a buffer: element [i, j] at offset + i * pitch + j. */
 struct clattn__matrix {
@@ -17,18 +17,28 @@ clattn_status clattn__gemm(cl_command_queue queue, int64_t m, int64_t n, int64_t
 
 /* ---- Trust: gemm_trial.c ---------------------------------------------------------- */
 
+struct clattn__gemm_trial;
+
+/* What is known of a device. */
+struct clattn__gemm_trials {
+    struct clattn__programs *programs; /* where the device and cache_dir stand */
+    clattn__mutex lock;
+    struct clattn__gemm_trial *first;
+};
+
+void clattn__gemm_trials_open(struct clattn__gemm_trials *trials,
+                              struct clattn__programs *programs);
+void clattn__gemm_trials_close(struct clattn__gemm_trials *trials);
+
 /* CLBlast's kernels have parameters for each device, and some computed wrongly.  So a product of
  * such n and k, for few rows, for many and for an odd number, is tried before the first that
- * counts; which also makes CLBlast compile what it needs.  What came of it is remembered in the
- * context, and in its cache_dir; fails if CLBlast is not right. */
-clattn_status clattn__gemm_try(clattn_context *context, int64_t n, int64_t k);
+ * counts; which also makes CLBlast compile what it needs.  What came of it is remembered,
+ * in memory and in cache_dir; fails if CLBlast is not right. */
+clattn_status clattn__gemm_try(struct clattn__gemm_trials *trials, int64_t n, int64_t k);
 
 /* False, with the reason, if that is known to have failed. */
-bool clattn__gemm_trusted(clattn_context *context, int64_t n, int64_t k, char *reason,
+bool clattn__gemm_trusted(struct clattn__gemm_trials *trials, int64_t n, int64_t k, char *reason,
                           size_t bytes);
-
-/* Frees what the context remembers. */
-void clattn__gemm_forget(clattn_context *context);
 
 /* "CLBlast 1.5.3", as it was when the library was built. */
 extern const char clattn__gemm_version[];

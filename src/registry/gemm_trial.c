@@ -1,7 +1,6 @@
 /* Whether CLBlast computes rightly on a device, by products of whole numbers, which are exact. */
 #include "gemm.h"
 #include "probe.h"
-#include "runtime/program.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -95,28 +94,28 @@ static void describe(const struct trial *t, const struct trial_product *p, int64
              (long long)j, (double)c[j], dot(a, t->b + j * t->k, t->k));
 }
 
-static clattn_status multiply(clattn_context *context, struct trial *t,
+static clattn_status multiply(const struct clattn__device *device, struct trial *t,
                               const struct trial_product *p)
 {
     const size_t c_bytes = (size_t)(p->rows * t->n) * sizeof *t->c;
     const struct clattn__matrix a = {t->a_mem, p->offset, t->k + p->padding},
                                 b = {t->b_mem, 0, t->k}, c = {t->c_mem, 0, t->n};
     memset(t->c, 0xff, c_bytes); /* NaN: what is not written is wrong */
-    TRY(CL(clEnqueueWriteBuffer, context->queue, t->c_mem, CL_TRUE, 0, c_bytes, t->c, 0, NULL,
+    TRY(CL(clEnqueueWriteBuffer, device->queue, t->c_mem, CL_TRUE, 0, c_bytes, t->c, 0, NULL,
            NULL));
-    TRY(clattn__gemm(context->queue, p->rows, t->n, t->k, &a, &b, &c));
-    return CL(clEnqueueReadBuffer, context->queue, t->c_mem, CL_TRUE, 0, c_bytes, t->c, 0, NULL,
+    TRY(clattn__gemm(device->queue, p->rows, t->n, t->k, &a, &b, &c));
+    return CL(clEnqueueReadBuffer, device->queue, t->c_mem, CL_TRUE, 0, c_bytes, t->c, 0, NULL,
               NULL);
 }
 
 /* Wrong is an answer, and no failure. */
-static clattn_status try_products(clattn_context *context, struct trial *t,
+static clattn_status try_products(const struct clattn__device *device, struct trial *t,
                                   struct clattn__answer *answer)
 {
     answer->state = CLATTN__RIGHT;
     for (size_t n = 0; n < sizeof products / sizeof *products; n++) {
         const struct trial_product *p = &products[n];
-        TRY(multiply(context, t, p));
+        TRY(multiply(device, t, p));
         for (int64_t i = 0; i < p->rows; i++) {
             const float *a = t->a + p->offset + i * (t->k + p->padding);
             if (!row_is_right(t, a, t->c + i * t->n)) {
@@ -131,17 +130,18 @@ static clattn_status try_products(clattn_context *context, struct trial *t,
 
 /* ---- Its memory ----------------------------------------------------------------------- */
 
-static clattn_status make_buffer(clattn_context *context, int64_t floats, float *host, cl_mem *mem)
+static clattn_status make_buffer(const struct clattn__device *device, int64_t floats, float *host,
+                                 cl_mem *mem)
 {
     cl_int code;
-    *mem = clCreateBuffer(context->cl, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+    *mem = clCreateBuffer(device->cl, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
                           (size_t)floats * sizeof *host, host, &code);
     return clattn__opencl(code, "clCreateBuffer");
 }
 
 static void *numbers(int64_t count, size_t bytes) { return malloc((size_t)count * bytes); }
 
-static clattn_status open_trial(clattn_context *context, struct trial *t)
+static clattn_status open_trial(const struct clattn__device *device, struct trial *t)
 {
     const int64_t a = MOST_ROWS * (t->k + MOST_PADDING), b = t->n * t->k, c = MOST_ROWS * t->n;
     t->a = numbers(a, sizeof *t->a);
@@ -154,9 +154,9 @@ static clattn_status open_trial(clattn_context *context, struct trial *t)
     }
     fill(t);
     memset(t->c, 0xff, (size_t)c * sizeof *t->c);
-    TRY(make_buffer(context, a, t->a, &t->a_mem));
-    TRY(make_buffer(context, b, t->b, &t->b_mem));
-    return make_buffer(context, c, t->c, &t->c_mem);
+    TRY(make_buffer(device, a, t->a, &t->a_mem));
+    TRY(make_buffer(device, b, t->b, &t->b_mem));
+    return make_buffer(device, c, t->c, &t->c_mem);
 }
 
 static void close_trial(struct trial *t)
@@ -181,85 +181,96 @@ struct clattn__gemm_trial {
     struct clattn__answer answer;
 };
 
-void clattn__gemm_forget(clattn_context *context)
+void clattn__gemm_trials_open(struct clattn__gemm_trials *trials, struct clattn__programs *programs)
 {
-    while (context->trials) {
-        struct clattn__gemm_trial *trial = context->trials;
-        context->trials = trial->next;
+    *trials = (struct clattn__gemm_trials){.programs = programs};
+    clattn__mutex_init(&trials->lock);
+}
+
+void clattn__gemm_trials_close(struct clattn__gemm_trials *trials)
+{
+    while (trials->first) {
+        struct clattn__gemm_trial *trial = trials->first;
+        trials->first = trial->next;
         free(trial);
     }
+    clattn__mutex_destroy(&trials->lock);
 }
 
 /* In memory, for the stand-ins of n and k. */
-static struct clattn__gemm_trial *find(const clattn_context *context, int64_t n, int64_t k)
+static struct clattn__gemm_trial *find(const struct clattn__gemm_trials *trials, int64_t n,
+                                       int64_t k)
 {
-    struct clattn__gemm_trial *trial = context->trials;
+    struct clattn__gemm_trial *trial = trials->first;
     while (trial && (trial->n != stand_in(n) || trial->k != stand_in(k))) {
         trial = trial->next;
     }
     return trial;
 }
 
-static void remember(clattn_context *context, int64_t n, int64_t k,
+static void remember(struct clattn__gemm_trials *trials, int64_t n, int64_t k,
                      const struct clattn__answer *answer)
 {
-    clattn__lock(&context->lock);
-    struct clattn__gemm_trial *trial = find(context, n, k);
+    clattn__lock(&trials->lock);
+    struct clattn__gemm_trial *trial = find(trials, n, k);
     if (!trial) {
         trial = malloc(sizeof *trial); /* without memory it is tried again */
         if (trial) {
             *trial = (struct clattn__gemm_trial){
-                .next = context->trials, .n = stand_in(n), .k = stand_in(k)};
-            context->trials = trial;
+                .next = trials->first, .n = stand_in(n), .k = stand_in(k)};
+            trials->first = trial;
         }
     }
     if (trial) {
         trial->answer = *answer;
     }
-    clattn__unlock(&context->lock);
+    clattn__unlock(&trials->lock);
 }
 
 /* From memory, else from cache_dir. */
-static void recall(clattn_context *context, int64_t n, int64_t k, struct clattn__answer *answer)
+static void recall(struct clattn__gemm_trials *trials, int64_t n, int64_t k,
+                   struct clattn__answer *answer)
 {
     static const struct clattn__probe probe = {.name = "clblast"};
     char sizes[64];
-    clattn__lock(&context->lock);
-    const struct clattn__gemm_trial *trial = find(context, n, k);
+    clattn__lock(&trials->lock);
+    const struct clattn__gemm_trial *trial = find(trials, n, k);
     *answer = trial ? trial->answer : (struct clattn__answer){.probe = &probe};
-    clattn__unlock(&context->lock);
+    clattn__unlock(&trials->lock);
     if (!trial) {
         snprintf(sizes, sizeof sizes, "%lldx%lld", (long long)stand_in(n), (long long)stand_in(k));
-        clattn__program_key(context, clattn__gemm_version, sizes, answer->key);
-        clattn__record_read(context, answer);
-        remember(context, n, k, answer);
+        clattn__program_key(&trials->programs->device->facts, clattn__gemm_version, sizes,
+                            answer->key);
+        clattn__record_read(trials->programs, answer);
+        remember(trials, n, k, answer);
     }
 }
 
-bool clattn__gemm_trusted(clattn_context *context, int64_t n, int64_t k, char *reason, size_t bytes)
+bool clattn__gemm_trusted(struct clattn__gemm_trials *trials, int64_t n, int64_t k, char *reason,
+                          size_t bytes)
 {
     struct clattn__answer answer;
-    recall(context, n, k, &answer);
+    recall(trials, n, k, &answer);
     snprintf(reason, bytes, "%s", answer.reason);
     return answer.state == CLATTN__PENDING || answer.state == CLATTN__RIGHT;
 }
 
-clattn_status clattn__gemm_try(clattn_context *context, int64_t n, int64_t k)
+clattn_status clattn__gemm_try(struct clattn__gemm_trials *trials, int64_t n, int64_t k)
 {
     struct clattn__answer answer;
-    recall(context, n, k, &answer);
+    recall(trials, n, k, &answer);
     if (answer.state == CLATTN__PENDING) {
         struct trial trial = {.n = stand_in(n), .k = stand_in(k)};
-        clattn__mark_set(context, &answer);
-        clattn_status status = open_trial(context, &trial);
+        clattn__mark_set(trials->programs, &answer);
+        clattn_status status = open_trial(trials->programs->device, &trial);
         if (status == CLATTN_OK) {
-            status = try_products(context, &trial, &answer);
+            status = try_products(trials->programs->device, &trial, &answer);
         }
-        clattn__mark_remove(context, &answer);
+        clattn__mark_remove(trials->programs, &answer);
         close_trial(&trial);
         TRY(status); /* a call that failed says nothing about another time */
-        clattn__record_write(context, &answer);
-        remember(context, n, k, &answer);
+        clattn__record_write(trials->programs, &answer);
+        remember(trials, n, k, &answer);
     }
     return answer.state == CLATTN__RIGHT
                ? CLATTN_OK

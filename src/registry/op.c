@@ -64,7 +64,7 @@ clattn_status clattn__build_kernel_in(clattn_context *context, const char *file,
     snprintf(path, sizeof path, "%s.cl", file);
     snprintf(function, sizeof function, "%s", name);
     *strchr(function, '/') = '_';
-    return clattn__kernel_create(context, path, function, options->text, out);
+    return clattn__kernel_create(&context->programs, path, function, options->text, out);
 }
 
 clattn_status clattn__build_kernel(clattn_context *context, const char *name,
@@ -112,9 +112,9 @@ clattn_status clattn__launch(const struct clattn__binding *binding, cl_command_q
 clattn_status clattn__first_launch(clattn_context *context, const struct clattn__binding *binding,
                                    const size_t local[3])
 {
-    TRY(clattn__launch(binding, context->queue, local, local));
-    TRY(CL(clFinish, context->queue));
-    clattn__kernel_ready(context, binding->kernel);
+    TRY(clattn__launch(binding, context->device.queue, local, local));
+    TRY(CL(clFinish, context->device.queue));
+    clattn__kernel_ready(&context->programs, binding->kernel);
     return CLATTN_OK;
 }
 
@@ -133,7 +133,8 @@ clattn_status clattn__scratch(const clattn_context *context, const char *op, cl_
     }
     if (!given) {
         cl_int code;
-        *scratch = *taken = clCreateBuffer(context->cl, CL_MEM_READ_WRITE, bytes, NULL, &code);
+        *scratch = *taken =
+            clCreateBuffer(context->device.cl, CL_MEM_READ_WRITE, bytes, NULL, &code);
         return clattn__opencl(code, "clCreateBuffer");
     }
     size_t there = 0;

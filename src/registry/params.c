@@ -10,7 +10,7 @@ bool clattn__fits(clattn_context *context, const struct clattn__variant *variant
                   const int *params, char reason[CLATTN__REASON_BYTES])
 {
     reason[0] = '\0';
-    return (!variant->fits || variant->fits(&context->facts, desc, params, reason)) &&
+    return (!variant->fits || variant->fits(&context->device.facts, desc, params, reason)) &&
            (!variant->trusted || variant->trusted(context, desc, reason));
 }
 
@@ -23,7 +23,7 @@ void clattn__params_built_in(const clattn_context *context, const struct clattn_
         params[i] = variant->params[i].value;
     }
     if (variant->adapt) {
-        variant->adapt(&context->facts, desc, params);
+        variant->adapt(&context->device.facts, desc, params);
     }
 }
 
@@ -45,7 +45,7 @@ void clattn__params_choose(clattn_context *context, const struct clattn__family 
     if (clattn__fits(context, variant, desc, kept, reason)) {
         memcpy(params, kept, sizeof kept);
     } else {
-        clattn__log(context, "tune: what was kept for %s is not used: %s", label, reason);
+        clattn__log(&context->device, "tune: what was kept for %s is not used: %s", label, reason);
     }
 }
 

@@ -2,7 +2,9 @@
 #ifndef CLATTN_PROBE_H
 #define CLATTN_PROBE_H
 
-#include "context.h"
+#include "runtime/program.h"
+
+enum { CLATTN__FACT_BYTES = 256 };
 
 /* What makes a probe worth trying, asked of the driver. */
 struct clattn__clues {
@@ -16,7 +18,7 @@ struct clattn__clues {
     cl_uint compute_major; /* of NVIDIA's driver: compute capability 8.x is 8; 0 = another's */
 };
 
-void clattn__clues(const clattn_context *context, struct clattn__clues *clues);
+void clattn__clues(const struct clattn__device *device, struct clattn__clues *clues);
 
 enum clattn__plausible {
     CLATTN__ANOTHERS, /* it belongs to devices of another kind */
@@ -41,7 +43,8 @@ struct clattn__probe {
                                         char reason[CLATTN__FACT_BYTES]);
     const char *file; /* its one kernel has the file's name */
     /* Launches the kernel and compares. */
-    void (*answer)(clattn_context *context, cl_kernel kernel, struct clattn__answer *answer);
+    void (*answer)(struct clattn__programs *programs, cl_kernel kernel,
+                   struct clattn__answer *answer);
 };
 
 /* Until a name is NULL.  Of the engines the first that is right counts. */
@@ -61,39 +64,57 @@ struct clattn__answer {
     char reason[CLATTN__FACT_BYTES]; /* if it is not right */
 };
 
-void clattn__lanes_answer(clattn_context *context, cl_kernel kernel, struct clattn__answer *answer);
-void clattn__engine_answer(clattn_context *context, cl_kernel kernel,
+void clattn__lanes_answer(struct clattn__programs *programs, cl_kernel kernel,
+                          struct clattn__answer *answer);
+void clattn__engine_answer(struct clattn__programs *programs, cl_kernel kernel,
                            struct clattn__answer *answer);
 
 /* Launches one work-group with one buffer, and reads it back; false with the answer. */
-bool clattn__probe_launch(clattn_context *context, cl_kernel kernel, size_t items, void *data,
-                          size_t bytes, struct clattn__answer *answer);
+bool clattn__probe_launch(struct clattn__programs *programs, cl_kernel kernel, size_t items,
+                          void *data, size_t bytes, struct clattn__answer *answer);
 
 /* False if the probe's source is not there. */
-bool clattn__answer_begin(const clattn_context *context, const struct clattn__probe *probe,
-                          struct clattn__answer *answer);
+bool clattn__answer_begin(const struct clattn__programs *programs,
+                          const struct clattn__probe *probe, struct clattn__answer *answer);
 
 /* Compiles and runs the probe in this process. */
-void clattn__probe_run(clattn_context *context, struct clattn__answer *answer);
+void clattn__probe_run(struct clattn__programs *programs, struct clattn__answer *answer);
 
 /* ---- In cache_dir ------------------------------------------------------------- */
 
 /* Fills a pending answer from what was remembered.  A mark that an ended process left is an answer
  * too. */
-void clattn__record_read(const clattn_context *context, struct clattn__answer *answer);
-void clattn__record_write(const clattn_context *context, const struct clattn__answer *answer);
+void clattn__record_read(const struct clattn__programs *programs, struct clattn__answer *answer);
+void clattn__record_write(const struct clattn__programs *programs,
+                          const struct clattn__answer *answer);
 
 /* A file that is there while this process tries the probe, and stays if that is its end. */
-void clattn__mark_set(const clattn_context *context, const struct clattn__answer *answer);
-void clattn__mark_remove(const clattn_context *context, const struct clattn__answer *answer);
+void clattn__mark_set(const struct clattn__programs *programs, const struct clattn__answer *answer);
+void clattn__mark_remove(const struct clattn__programs *programs,
+                         const struct clattn__answer *answer);
 
 /* ---- All of them --------------------------------------------------------------- */
 
 enum { CLATTN__PROBE_SILENCE_MS = 20000 };
 
-/* Completes context->facts by every probe that the clues make plausible.  A clattn-probe that is
- * silent for so long is killed. */
-void clattn__probe(clattn_context *context, const struct clattn__clues *clues, int silence_ms);
+/* Who completes a device's facts. */
+struct clattn__prober {
+    struct clattn__device *device;
+    struct clattn__programs *programs; /* of that device */
+    const char *probe_program;         /* NULL = where it is installed */
+    char lanes_reason[CLATTN__FACT_BYTES], engine_reason[CLATTN__FACT_BYTES]; /* of the facts */
+};
+
+/* By every probe that the clues make plausible.  A clattn-probe that is silent for so long is
+ * killed. */
+void clattn__probe(struct clattn__prober *prober, const struct clattn__clues *clues,
+                   int silence_ms);
+
+/* By everything there is to try, with what the driver says for clues. */
+void clattn__probe_device(struct clattn__prober *prober);
+
+/* Whether half arithmetic is right, with rounding and range of its own. */
+bool clattn__half_works(struct clattn__programs *programs);
 
 /* What clattn-probe says, a line each, its name first: "clattn-probe wrong nv_lanes REASON". */
 #define CLATTN__PROBE_SAYS "clattn-probe"

@@ -111,7 +111,8 @@ static bool row_right(const struct product *p, const struct outputs *got, int te
     return !differs(got->sums[i], sum, test, "the sum over keys", i, 0, reason);
 }
 
-void clattn__engine_answer(clattn_context *context, cl_kernel kernel, struct clattn__answer *answer)
+void clattn__engine_answer(struct clattn__programs *programs, cl_kernel kernel,
+                           struct clattn__answer *answer)
 {
     const struct clattn__probe *probe = answer->probe;
     struct product p;
@@ -124,7 +125,7 @@ void clattn__engine_answer(clattn_context *context, cl_kernel kernel, struct cla
         convert(data.inputs[test] + MOST_QUERIES + KEYS, p.values, KEYS, probe->type);
     }
     const size_t items = probe->subgroup * (size_t)(1 + probe->pairs);
-    if (!clattn__probe_launch(context, kernel, items, &data, sizeof data, answer)) {
+    if (!clattn__probe_launch(programs, kernel, items, &data, sizeof data, answer)) {
         return;
     }
     answer->state = CLATTN__RIGHT;

@@ -1,7 +1,7 @@
 /* clattn-probe: tries probes for the library in a process of its own, because a compiler may crash,
  * exit or hang over what a probe gives it.  How it is called and what it says:
  * src/registry/probe.c. */
-#include "probe.h"
+#include "context.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,8 @@ static bool is_meant(const clattn_context *context, const char *name, const char
                      struct clattn__answer *answer)
 {
     const struct clattn__probe *probe = named(name);
-    return probe && clattn__answer_begin(context, probe, answer) && !strcmp(answer->key, key);
+    return probe && clattn__answer_begin(&context->programs, probe, answer) &&
+           !strcmp(answer->key, key);
 }
 
 /* The device of that key: it is where the library saw it, or somewhere else. */
@@ -82,7 +83,7 @@ int main(int argc, char **argv)
         struct clattn__answer answer;
         if (is_meant(context, argv[i], argv[i + 1], &answer)) {
             say(CLATTN__PROBE_TRIES, &answer);
-            clattn__probe_run(context, &answer);
+            clattn__probe_run(&context->programs, &answer);
             say(clattn__answer_word(&answer), &answer);
         }
     }

@@ -1,5 +1,4 @@
 #include "probe.h"
-#include "runtime/program.h"
 #include "runtime/source.h"
 
 #include <stdio.h>
@@ -81,25 +80,26 @@ static void fail(struct clattn__answer *answer, cl_int code, const char *call)
              clattn__opencl_name(code), (int)code);
 }
 
-bool clattn__probe_launch(clattn_context *context, cl_kernel kernel, size_t items, void *data,
-                          size_t bytes, struct clattn__answer *answer)
+bool clattn__probe_launch(struct clattn__programs *programs, cl_kernel kernel, size_t items,
+                          void *data, size_t bytes, struct clattn__answer *answer)
 {
     cl_int code;
     const char *call = "clCreateBuffer";
-    const cl_mem buffer =
-        clCreateBuffer(context->cl, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, bytes, data, &code);
+    const cl_mem buffer = clCreateBuffer(
+        programs->device->cl, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, bytes, data, &code);
     if (code == CL_SUCCESS) {
         call = "clSetKernelArg";
         code = clSetKernelArg(kernel, 0, sizeof buffer, &buffer);
     }
     if (code == CL_SUCCESS) {
         call = "clEnqueueNDRangeKernel";
-        code =
-            clEnqueueNDRangeKernel(context->queue, kernel, 1, NULL, &items, &items, 0, NULL, NULL);
+        code = clEnqueueNDRangeKernel(programs->device->queue, kernel, 1, NULL, &items, &items, 0,
+                                      NULL, NULL);
     }
     if (code == CL_SUCCESS) {
         call = "clEnqueueReadBuffer";
-        code = clEnqueueReadBuffer(context->queue, buffer, CL_TRUE, 0, bytes, data, 0, NULL, NULL);
+        code = clEnqueueReadBuffer(programs->device->queue, buffer, CL_TRUE, 0, bytes, data, 0,
+                                   NULL, NULL);
     }
     if (buffer) {
         clReleaseMemObject(buffer);
@@ -110,13 +110,14 @@ bool clattn__probe_launch(clattn_context *context, cl_kernel kernel, size_t item
     return code == CL_SUCCESS;
 }
 
-void clattn__lanes_answer(clattn_context *context, cl_kernel kernel, struct clattn__answer *answer)
+void clattn__lanes_answer(struct clattn__programs *programs, cl_kernel kernel,
+                          struct clattn__answer *answer)
 {
     const int size = (int)answer->probe->subgroup;
     const size_t items = TEAMS * (size_t)size, bytes = items * ANSWERS * sizeof(float);
     float answers[TEAMS * 64 * ANSWERS];
     memset(answers, 0xff, bytes); /* NaN: what is not written is wrong */
-    if (clattn__probe_launch(context, kernel, items, answers, bytes, answer)) {
+    if (clattn__probe_launch(programs, kernel, items, answers, bytes, answer)) {
         answer->state =
             answers_right(answers, size, answer->reason) ? CLATTN__RIGHT : CLATTN__WRONG;
     }
@@ -134,31 +135,31 @@ static void options_of(const struct clattn__probe *probe, char options[128])
     }
 }
 
-bool clattn__answer_begin(const clattn_context *context, const struct clattn__probe *probe,
-                          struct clattn__answer *answer)
+bool clattn__answer_begin(const struct clattn__programs *programs,
+                          const struct clattn__probe *probe, struct clattn__answer *answer)
 {
     char file[64], options[128], *source;
     *answer = (struct clattn__answer){.probe = probe};
     snprintf(file, sizeof file, "%s.cl", probe->file);
-    if (clattn__source(context->kernel_dir, file, &source) != CLATTN_OK) {
+    if (clattn__source(programs->kernel_dir, file, &source) != CLATTN_OK) {
         return false;
     }
     options_of(probe, options);
-    clattn__program_key(context, source, options, answer->key);
+    clattn__program_key(&programs->device->facts, source, options, answer->key);
     free(source);
     return true;
 }
 
-void clattn__probe_run(clattn_context *context, struct clattn__answer *answer)
+void clattn__probe_run(struct clattn__programs *programs, struct clattn__answer *answer)
 {
     char file[64], options[128];
     cl_kernel kernel;
     snprintf(file, sizeof file, "%s.cl", answer->probe->file);
     options_of(answer->probe, options);
     const clattn_status status =
-        clattn__kernel_create(context, file, answer->probe->file, options, &kernel);
+        clattn__kernel_create(programs, file, answer->probe->file, options, &kernel);
     if (status == CLATTN_OK) {
-        answer->probe->answer(context, kernel, answer);
+        answer->probe->answer(programs, kernel, answer);
         clReleaseKernel(kernel);
         return;
     }

@@ -48,25 +48,25 @@ static cl_uint number(cl_device_id device, cl_device_info what)
     return clGetDeviceInfo(device, what, sizeof value, &value, NULL) == CL_SUCCESS ? value : 0;
 }
 
-void clattn__clues(const clattn_context *context, struct clattn__clues *clues)
+void clattn__clues(const struct clattn__device *device, struct clattn__clues *clues)
 {
-    const cl_device_id device = context->device;
+    const cl_device_id id = device->id;
     *clues = (struct clattn__clues){
-        .vendor_id = context->facts.vendor_id,
-        .gpu = context->facts.type & CL_DEVICE_TYPE_GPU,
-        .name = context->facts.name,
-        .intel_subgroups = clattn__advertises(device, "cl_intel_subgroups") &&
-                           clattn__advertises(device, "cl_intel_required_subgroup_size"),
-        .intel_matrix = clattn__advertises(device, "cl_intel_subgroup_matrix_multiply_accumulate"),
+        .vendor_id = device->facts.vendor_id,
+        .gpu = device->facts.type & CL_DEVICE_TYPE_GPU,
+        .name = device->facts.name,
+        .intel_subgroups = clattn__advertises(id, "cl_intel_subgroups") &&
+                           clattn__advertises(id, "cl_intel_required_subgroup_size"),
+        .intel_matrix = clattn__advertises(id, "cl_intel_subgroup_matrix_multiply_accumulate"),
     };
     if (clues->intel_subgroups) {
-        clues->intel_sizes = intel_sizes(device);
+        clues->intel_sizes = intel_sizes(id);
     }
     if (clues->gpu && clues->vendor_id == NVIDIA) {
-        clues->compute_major = number(device, COMPUTE_CAPABILITY_MAJOR_NV);
+        clues->compute_major = number(id, COMPUTE_CAPABILITY_MAJOR_NV);
     }
     if (clues->gpu && (clues->vendor_id == AMD || clues->vendor_id == AMD_CPUS)) {
-        clues->wavefront = number(device, WAVEFRONT_WIDTH_AMD);
+        clues->wavefront = number(id, WAVEFRONT_WIDTH_AMD);
     }
 }
 

@@ -72,7 +72,7 @@ static bool drop(struct clattn__kept **list, const char *label)
  * and says that it is stale. */
 static bool file_path(const clattn_context *context, const char *suffix, char path[PATH_BYTES])
 {
-    const clattn_device_facts *facts = &context->facts;
+    const clattn_device_facts *facts = &context->device.facts;
     char hex[65];
     clattn__sha256 hash;
     clattn__sha256_init(&hash);
@@ -85,7 +85,7 @@ static bool file_path(const clattn_context *context, const char *suffix, char pa
 
 static void write_header(const clattn_context *context, char line[HEADER_BYTES])
 {
-    const clattn_device_facts *facts = &context->facts;
+    const clattn_device_facts *facts = &context->device.facts;
     snprintf(line, HEADER_BYTES, "clattn tuning 1, version %d, %s, driver %s, %s", CLATTN_VERSION,
              facts->platform_version, facts->driver, facts->name);
     for (; *line; line++) {
@@ -204,7 +204,7 @@ static struct clattn__kept *read_file(const clattn_context *context)
     int ignored = 0, next;
     write_header(context, header);
     if (!read_line(file, line, sizeof line) || strcmp(line, header)) {
-        clattn__log(context,
+        clattn__log(&context->device,
                     "tune: '%s' is of another version of clattn, driver or device: not used", path);
         fclose(file);
         return NULL;
@@ -216,7 +216,7 @@ static struct clattn__kept *read_file(const clattn_context *context)
     }
     fclose(file);
     if (ignored) {
-        clattn__log(context, "tune: '%s': %d lines are not understood, and not used", path,
+        clattn__log(&context->device, "tune: '%s': %d lines are not understood, and not used", path,
                     ignored);
     }
     return list;
@@ -247,7 +247,7 @@ static void write_file(const clattn_context *context, const struct clattn__kept 
     const bool closed = file && fclose(file) == 0;
     if (!written || !closed || !clattn__replace_file(beside, path)) {
         remove(beside);
-        clattn__log(context,
+        clattn__log(&context->device,
                     "tune: could not write '%s'; what was kept lasts as long as the context", path);
     }
 }
@@ -388,7 +388,7 @@ clattn_status clattn_tune_clear(clattn_context *context)
     clattn__kept_free(context->kept);
     context->kept = NULL;
     if (file_path(context, "", path) && remove(path) != 0 && errno != ENOENT) {
-        clattn__log(context, "tune: could not remove '%s'", path);
+        clattn__log(&context->device, "tune: could not remove '%s'", path);
     }
     clattn__unlock(&context->lock);
     return CLATTN_OK;

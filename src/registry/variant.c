@@ -249,7 +249,7 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
         if (clattn__fits(context, variant, desc, params, refusal)) {
             const clattn_status status = try_variant(context, family, variant, params, desc, out);
             if (status == CLATTN_OK) {
-                clattn__log(context, "%s: chose %s", family->op, clattn_op_kernel(*out));
+                clattn__log(&context->device, "%s: chose %s", family->op, clattn_op_kernel(*out));
                 return CLATTN_OK;
             }
             worst = status;
@@ -258,7 +258,7 @@ clattn_status clattn__op_create(clattn_context *context, const struct clattn__fa
                 return status;
             }
         }
-        clattn__log(context, "%s: not %s: %s", family->op, variant->name, reason);
+        clattn__log(&context->device, "%s: not %s: %s", family->op, variant->name, reason);
         const size_t used = strlen(reasons);
         snprintf(reasons + used, sizeof reasons - used, "%s%s: %.*s", used ? "; " : "",
                  variant->name, share, reason);
@@ -290,7 +290,7 @@ static void warm_one(struct warm *warm, const void *desc, const struct clattn__v
     const clattn_status status =
         try_variant(warm->context, warm->family, variant, params, desc, &op);
     if (status != CLATTN_OK) {
-        clattn__log(warm->context, "%s: not %s: %s", warm->family->op, variant->name,
+        clattn__log(&warm->context->device, "%s: not %s: %s", warm->family->op, variant->name,
                     clattn_error());
         if (warm->status == CLATTN_OK) {
             warm->status = status;
@@ -301,7 +301,7 @@ static void warm_one(struct warm *warm, const void *desc, const struct clattn__v
     clattn_build build = {.kernel = clattn_op_kernel(op)};
     build.compile_ms = build.load_ms = clattn__now_ms() - start;
     if (op->kernel) {
-        clattn__kernel_build(warm->context, op->kernel, &build);
+        clattn__kernel_build(&warm->context->programs, op->kernel, &build);
     }
     if (warm->report) {
         warm->report(warm->user, &build);

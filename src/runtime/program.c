@@ -21,10 +21,9 @@ struct clattn__program {
     bool ready; /* launched once, so that its binary is whole */
 };
 
-void clattn__program_key(const clattn_context *context, const char *source, const char *options,
+void clattn__program_key(const clattn_device_facts *facts, const char *source, const char *options,
                          char key[65])
 {
-    const clattn_device_facts *facts = &context->facts;
     char version[16];
     snprintf(version, sizeof version, "%d", CLATTN_VERSION);
     const char *parts[] = {source, options, facts->name, facts->driver, facts->platform_version,
@@ -43,11 +42,11 @@ void clattn__program_key(const clattn_context *context, const char *source, cons
 enum { HEADER_BYTES = 192 };
 #define HEADER_FORMAT "clattn program 1 %64s %64s %20zu %12.1f\n"
 
-static bool cache_path(const clattn_context *context, const char *key, const char *suffix,
+static bool cache_path(const struct clattn__programs *programs, const char *key, const char *suffix,
                        char path[PATH_BYTES])
 {
-    return context->cache_dir && (size_t)snprintf(path, PATH_BYTES, "%s/%s%s", context->cache_dir,
-                                                  key, suffix) < PATH_BYTES;
+    return programs->cache_dir && (size_t)snprintf(path, PATH_BYTES, "%s/%s%s", programs->cache_dir,
+                                                   key, suffix) < PATH_BYTES;
 }
 
 static void checksum(const void *data, size_t bytes, char hex[65])
@@ -107,7 +106,8 @@ static bool write_binary(const char *path, const char *key, const unsigned char 
 }
 
 /* The program's binary for the context's device; NULL if the driver has none. */
-static unsigned char *get_binary(const clattn_context *context, cl_program program, size_t *bytes)
+static unsigned char *get_binary(const struct clattn__programs *programs, cl_program program,
+                                 size_t *bytes)
 {
     cl_uint count = 0;
     if (clGetProgramInfo(program, CL_PROGRAM_NUM_DEVICES, sizeof count, &count, NULL) !=
@@ -125,7 +125,7 @@ static unsigned char *get_binary(const clattn_context *context, cl_program progr
         goto done;
     }
     for (cl_uint i = 0; i < count; i++) {
-        if (devices[i] == context->device && sizes[i] > 0) {
+        if (devices[i] == programs->device->id && sizes[i] > 0) {
             binaries[i] = binary = malloc(sizes[i]); /* NULL elsewhere: not asked for */
             *bytes = sizes[i];
         }
@@ -143,40 +143,41 @@ done:
 }
 
 /* Written beside and renamed, so that no reader ever sees half a file. */
-static void store(const clattn_context *context, const struct clattn__program *program)
+static void store(const struct clattn__programs *programs, const struct clattn__program *program)
 {
     char path[PATH_BYTES], suffix[64], beside[PATH_BYTES];
     snprintf(suffix, sizeof suffix, ".%lu.%p", clattn__process_id(), (const void *)program);
-    if (!cache_path(context, program->key, ".bin", path) ||
-        !cache_path(context, program->key, suffix, beside)) {
+    if (!cache_path(programs, program->key, ".bin", path) ||
+        !cache_path(programs, program->key, suffix, beside)) {
         return;
     }
     size_t bytes = 0;
-    unsigned char *binary = get_binary(context, program->cl, &bytes);
-    const bool stored = binary && clattn__make_directories(context->cache_dir) &&
+    unsigned char *binary = get_binary(programs, program->cl, &bytes);
+    const bool stored = binary && clattn__make_directories(programs->cache_dir) &&
                         write_binary(beside, program->key, binary, bytes, program->compile_ms) &&
                         clattn__replace_file(beside, path);
     if (!stored) {
         remove(beside);
-        clattn__log(context, "cache: could not write '%s'; the kernel will be compiled again",
-                    path);
+        clattn__log(programs->device,
+                    "cache: could not write '%s'; the kernel will be compiled again", path);
     }
     free(binary);
 }
 
 /* ---- Building ------------------------------------------------------------ */
 
-static clattn_status build_failure(const clattn_context *context, cl_program program,
+static clattn_status build_failure(const struct clattn__programs *programs, cl_program program,
                                    const char *file, const char *options, cl_int code)
 {
     size_t bytes = 0;
-    clGetProgramBuildInfo(program, context->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
+    clGetProgramBuildInfo(program, programs->device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
     char *log = calloc(1, bytes + 1);
     if (log && bytes) {
-        clGetProgramBuildInfo(program, context->device, CL_PROGRAM_BUILD_LOG, bytes, log, NULL);
+        clGetProgramBuildInfo(program, programs->device->id, CL_PROGRAM_BUILD_LOG, bytes, log,
+                              NULL);
     }
-    clattn__log(context, "%s did not compile (%s) with %s\n%s", file, clattn__opencl_name(code),
-                options, log ? log : "");
+    clattn__log(programs->device, "%s did not compile (%s) with %s\n%s", file,
+                clattn__opencl_name(code), options, log ? log : "");
     const clattn_status status = clattn__fail(CLATTN_ERR_BUILD, "%s did not compile (%s): %.*s",
                                               file, clattn__opencl_name(code), LOG_BYTES_IN_ERROR,
                                               log && log[0] ? log : "no build log");
@@ -184,11 +185,11 @@ static clattn_status build_failure(const clattn_context *context, cl_program pro
     return status;
 }
 
-static bool load_cached(const clattn_context *context, const char *options,
+static bool load_cached(const struct clattn__programs *programs, const char *options,
                         struct clattn__program *program)
 {
     char path[PATH_BYTES];
-    if (!cache_path(context, program->key, ".bin", path)) {
+    if (!cache_path(programs, program->key, ".bin", path)) {
         return false;
     }
     size_t bytes = 0;
@@ -198,30 +199,31 @@ static bool load_cached(const clattn_context *context, const char *options,
     }
     cl_int code, binary_code = CL_SUCCESS;
     const unsigned char *const_binary = binary;
-    cl_program cl = clCreateProgramWithBinary(context->cl, 1, &context->device, &bytes,
-                                              &const_binary, &binary_code, &code);
+    cl_program cl = clCreateProgramWithBinary(programs->device->cl, 1, &programs->device->id,
+                                              &bytes, &const_binary, &binary_code, &code);
     free(binary);
     if (code == CL_SUCCESS && binary_code == CL_SUCCESS &&
-        clBuildProgram(cl, 1, &context->device, options, NULL, NULL) == CL_SUCCESS) {
+        clBuildProgram(cl, 1, &programs->device->id, options, NULL, NULL) == CL_SUCCESS) {
         program->cl = cl;
         return true;
     }
     if (code == CL_SUCCESS) {
         clReleaseProgram(cl);
     }
-    clattn__log(context, "cache: the driver refused '%s'; compiling anew", path);
+    clattn__log(programs->device, "cache: the driver refused '%s'; compiling anew", path);
     return false;
 }
 
-static clattn_status compile(const clattn_context *context, const char *file, const char *source,
-                             const char *options, struct clattn__program *program)
+static clattn_status compile(const struct clattn__programs *programs, const char *file,
+                             const char *source, const char *options,
+                             struct clattn__program *program)
 {
     cl_int code;
-    cl_program cl = clCreateProgramWithSource(context->cl, 1, &source, NULL, &code);
+    cl_program cl = clCreateProgramWithSource(programs->device->cl, 1, &source, NULL, &code);
     TRY(clattn__opencl(code, "clCreateProgramWithSource"));
-    code = clBuildProgram(cl, 1, &context->device, options, NULL, NULL);
+    code = clBuildProgram(cl, 1, &programs->device->id, options, NULL, NULL);
     if (code != CL_SUCCESS) {
-        const clattn_status status = build_failure(context, cl, file, options, code);
+        const clattn_status status = build_failure(programs, cl, file, options, code);
         clReleaseProgram(cl);
         return status;
     }
@@ -230,12 +232,13 @@ static clattn_status compile(const clattn_context *context, const char *file, co
 }
 
 /* In memory, else on disk, else compiled; the context is locked. */
-static clattn_status find_or_build(clattn_context *context, const char *file, const char *source,
-                                   const char *options, struct clattn__program **out)
+static clattn_status find_or_build(struct clattn__programs *programs, const char *file,
+                                   const char *source, const char *options,
+                                   struct clattn__program **out)
 {
     char key[65];
-    clattn__program_key(context, source, options, key);
-    for (struct clattn__program *p = context->programs; p; p = p->next) {
+    clattn__program_key(&programs->device->facts, source, options, key);
+    for (struct clattn__program *p = programs->first; p; p = p->next) {
         if (!strcmp(p->key, key)) {
             *out = p;
             return CLATTN_OK;
@@ -247,29 +250,29 @@ static clattn_status find_or_build(clattn_context *context, const char *file, co
     }
     strcpy(program->key, key);
     program->started_ms = clattn__now_ms();
-    program->from_cache = load_cached(context, options, program);
+    program->from_cache = load_cached(programs, options, program);
     if (!program->from_cache) {
-        const clattn_status status = compile(context, file, source, options, program);
+        const clattn_status status = compile(programs, file, source, options, program);
         if (status != CLATTN_OK) {
             free(program);
             return status;
         }
     }
     program->load_ms = clattn__now_ms() - program->started_ms;
-    program->next = context->programs;
-    context->programs = program;
+    program->next = programs->first;
+    programs->first = program;
     *out = program;
     return CLATTN_OK;
 }
 
-clattn_status clattn__kernel_create(clattn_context *context, const char *file, const char *name,
-                                    const char *options, cl_kernel *out)
+clattn_status clattn__kernel_create(struct clattn__programs *programs, const char *file,
+                                    const char *name, const char *options, cl_kernel *out)
 {
     char *source;
-    TRY(clattn__source(context->kernel_dir, file, &source));
+    TRY(clattn__source(programs->kernel_dir, file, &source));
     struct clattn__program *program = NULL;
-    clattn__lock(&context->lock);
-    clattn_status status = find_or_build(context, file, source, options, &program);
+    clattn__lock(&programs->lock);
+    clattn_status status = find_or_build(programs, file, source, options, &program);
     if (status == CLATTN_OK) {
         cl_int code;
         cl_kernel kernel = clCreateKernel(program->cl, name, &code);
@@ -278,26 +281,26 @@ clattn_status clattn__kernel_create(clattn_context *context, const char *file, c
             *out = kernel;
         }
     }
-    clattn__unlock(&context->lock);
+    clattn__unlock(&programs->lock);
     free(source);
     return status;
 }
 
-static struct clattn__program *program_of(const clattn_context *context, cl_kernel kernel)
+static struct clattn__program *program_of(const struct clattn__programs *programs, cl_kernel kernel)
 {
     cl_program cl = NULL;
     clGetKernelInfo(kernel, CL_KERNEL_PROGRAM, sizeof cl, &cl, NULL);
-    struct clattn__program *p = context->programs;
+    struct clattn__program *p = programs->first;
     while (p && p->cl != cl) {
         p = p->next;
     }
     return p;
 }
 
-void clattn__kernel_ready(clattn_context *context, cl_kernel kernel)
+void clattn__kernel_ready(struct clattn__programs *programs, cl_kernel kernel)
 {
-    clattn__lock(&context->lock);
-    struct clattn__program *program = program_of(context, kernel);
+    clattn__lock(&programs->lock);
+    struct clattn__program *program = program_of(programs, kernel);
     if (program && !program->ready) {
         program->ready = true;
         program->load_ms = clattn__now_ms() - program->started_ms;
@@ -305,48 +308,58 @@ void clattn__kernel_ready(clattn_context *context, cl_kernel kernel)
             program->compile_ms = program->load_ms;
         }
     }
-    clattn__unlock(&context->lock);
+    clattn__unlock(&programs->lock);
 }
 
-/* Binaries go to disk at the end: some drivers (PoCL) compile once more when asked for one, and
- * whoever waits for a first result should not wait for that. */
-void clattn__programs_free(clattn_context *context)
-{
-    struct clattn__program *program = context->programs;
-    while (program) {
-        struct clattn__program *next = program->next;
-        if (program->ready && !program->from_cache && context->cache_dir) {
-            store(context, program);
-        }
-        clReleaseProgram(program->cl);
-        free(program);
-        program = next;
-    }
-    context->programs = NULL;
-}
-
-static uint64_t kernel_number(const clattn_context *context, cl_kernel kernel,
+static uint64_t kernel_number(const struct clattn__programs *programs, cl_kernel kernel,
                               cl_kernel_work_group_info what)
 {
     cl_ulong value = 0;
-    return clGetKernelWorkGroupInfo(kernel, context->device, what, sizeof value, &value, NULL) ==
-                   CL_SUCCESS
+    return clGetKernelWorkGroupInfo(kernel, programs->device->id, what, sizeof value, &value,
+                                    NULL) == CL_SUCCESS
                ? value
                : 0;
 }
 
-void clattn__kernel_build(clattn_context *context, cl_kernel kernel, clattn_build *out)
+void clattn__kernel_build(struct clattn__programs *programs, cl_kernel kernel, clattn_build *out)
 {
     enum { SPILL_MEM_SIZE_INTEL = 0x4109 }; /* cl_intel_required_subgroup_size */
-    clattn__lock(&context->lock);
-    const struct clattn__program *program = program_of(context, kernel);
+    clattn__lock(&programs->lock);
+    const struct clattn__program *program = program_of(programs, kernel);
     if (program) {
         out->compile_ms = program->compile_ms;
         out->load_ms = program->load_ms;
         out->from_cache = program->from_cache;
     }
-    clattn__unlock(&context->lock);
-    out->private_bytes = kernel_number(context, kernel, CL_KERNEL_PRIVATE_MEM_SIZE);
-    out->local_bytes = kernel_number(context, kernel, CL_KERNEL_LOCAL_MEM_SIZE);
-    out->spill_bytes = kernel_number(context, kernel, SPILL_MEM_SIZE_INTEL);
+    clattn__unlock(&programs->lock);
+    out->private_bytes = kernel_number(programs, kernel, CL_KERNEL_PRIVATE_MEM_SIZE);
+    out->local_bytes = kernel_number(programs, kernel, CL_KERNEL_LOCAL_MEM_SIZE);
+    out->spill_bytes = kernel_number(programs, kernel, SPILL_MEM_SIZE_INTEL);
+}
+
+/* ---- All of them ----------------------------------------------------------- */
+
+void clattn__programs_open(struct clattn__programs *programs, const struct clattn__device *device,
+                           const char *cache_dir, const char *kernel_dir)
+{
+    *programs = (struct clattn__programs){
+        .device = device, .cache_dir = cache_dir, .kernel_dir = kernel_dir};
+    clattn__mutex_init(&programs->lock);
+}
+
+/* Binaries go to disk at the end: some drivers (PoCL) compile once more when asked for one, and
+ * whoever waits for a first result should not wait for that. */
+void clattn__programs_close(struct clattn__programs *programs)
+{
+    struct clattn__program *program = programs->first;
+    while (program) {
+        struct clattn__program *next = program->next;
+        if (program->ready && !program->from_cache && programs->cache_dir) {
+            store(programs, program);
+        }
+        clReleaseProgram(program->cl);
+        free(program);
+        program = next;
+    }
+    clattn__mutex_destroy(&programs->lock);
 }

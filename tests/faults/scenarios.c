@@ -1,6 +1,6 @@
 #include "scenarios.h"
 
-#include "registry/probe.h"
+#include "registry/context.h"
 #include "support/attention.h"
 #include "support/fixture.h"
 
@@ -90,8 +90,8 @@ void context_with_a_probe(struct attempt *attempt)
     const clattn_status status = clattn__context_open(&desc, &context);
     keep(attempt, status, context != no_context);
     if (status == CLATTN_OK) {
-        clattn__probe(context, &clues, 1000);
-        attempt->out_written = attempt->out_written || context->facts.lanes;
+        clattn__probe(&context->prober, &clues, 1000);
+        attempt->out_written = attempt->out_written || context->device.facts.lanes;
         clattn_context_destroy(context);
     }
 }
@@ -110,7 +110,7 @@ void write_probe(void)
     while (probe->lanes != CLATTN_LANES_NV) {
         probe++;
     }
-    ck_assert(clattn__answer_begin(context, probe, &answer));
+    ck_assert(clattn__answer_begin(&context->programs, probe, &answer));
     snprintf(probe_record, sizeof probe_record, "%s/%s.probe", fixture.directory, answer.key);
     clattn_context_destroy(context);
 }

@@ -12,7 +12,7 @@
 #include "check/check.h"
 #include "targets.h"
 
-#include "registry/probe.h"
+#include "registry/context.h"
 #include "registry/variant.h"
 
 #include <stdio.h>
@@ -87,14 +87,14 @@ static void visit(void *user, const char *kernel)
 static void run_probes(const struct asked *asked)
 {
     clattn_context *context = asked->check.context;
-    const clattn_device_facts *facts = &context->facts;
+    const clattn_device_facts *facts = &context->device.facts;
     for (const struct clattn__probe *p = clattn__probes; p->name; p++) {
         struct clattn__answer answer;
         if (p->lanes == facts->lanes && p->subgroup & facts->subgroup_sizes &&
             (!p->engine || p->engine == facts->engine) && !asked->kernel &&
-            clattn__answer_begin(context, p, &answer)) {
+            clattn__answer_begin(&context->programs, p, &answer)) {
             snprintf(now, sizeof now, "probe\t%s", p->file);
-            clattn__probe_run(context, &answer);
+            clattn__probe_run(&context->programs, &answer);
             printf("made\t%s\t%s\n", now, p->name);
             now[0] = '\0';
         }
@@ -156,9 +156,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "programs: %s\n", clattn_error());
         return 1;
     }
-    add_probed(&context->facts, &target->probed);
+    add_probed(&context->device.facts, &target->probed);
     asked.check.context = context;
-    asked.check.queue = context->queue;
+    asked.check.queue = context->device.queue;
     const bool read = read_cases(&asked);
     clattn_context_destroy(context);
     return read ? 0 : 1;

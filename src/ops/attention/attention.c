@@ -179,7 +179,7 @@ static void plan_splits(const struct attention_op *op, const struct attention_pr
     const int64_t rows = few_rows_of(plan), keys = p->key_span;
     const int64_t groups =
         p->batch * d->kv_heads * clattn__divide_up(p->n_q * (d->query_heads / d->kv_heads), rows);
-    const int64_t wanted = (int64_t)GROUPS_PER_UNIT * op->base.context->facts.compute_units;
+    const int64_t wanted = (int64_t)GROUPS_PER_UNIT * op->base.context->device.facts.compute_units;
     int64_t splits = groups > 0 ? clattn__divide_up(wanted, groups) : 1;
     splits = splits < keys / LEAST_SPLIT_KEYS ? splits : keys / LEAST_SPLIT_KEYS;
     plan->split_keys =

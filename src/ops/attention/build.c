@@ -184,7 +184,8 @@ static void build_few(struct attention_op *op)
         op->few_variant = variant;
         label(variant, &op->desc, op->few_label);
     } else {
-        clattn__log(op->base.context, "attention: not %s: %s", variant->name, clattn_error());
+        clattn__log(&op->base.context->device, "attention: not %s: %s", variant->name,
+                    clattn_error());
     }
 }
 

@@ -237,8 +237,8 @@ static int64_t part_floats(const struct attribution_op *op, const clattn_attribu
 static int64_t share(const struct attribution_op *op, int64_t units, int64_t others, int64_t blocks,
                      int64_t floats)
 {
-    const int64_t wanted =
-        clattn__divide_up(units * op->base.context->facts.compute_units, others ? others : 1);
+    const int64_t wanted = clattn__divide_up(units * op->base.context->device.facts.compute_units,
+                                             others ? others : 1);
     const int64_t walkers = between(wanted, 1, blocks);
     return floats > 0 ? between(MOST_PART_FLOATS / floats, 1, walkers) : walkers;
 }
@@ -264,7 +264,7 @@ static void share_keys(const struct attribution_op *op, const struct attribution
     const int64_t heads = p->attention.batch * d->kv_heads, keys = p->attention.key_span;
     plan->walkers = sums && !wide ? share(op, units, heads, chunks, floats) : chunks;
     const int64_t items = heads * plan->walkers;
-    const int64_t wanted = units * op->base.context->facts.compute_units;
+    const int64_t wanted = units * op->base.context->device.facts.compute_units;
     int64_t splits = items > 0 ? clattn__divide_up(wanted, items) : 1;
     /* What divides value-weighted masses is known when all keys were seen. */
     splits = op->desc.value_weighted ? 1 : between(splits, 1, keys / least);

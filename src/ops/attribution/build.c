@@ -139,7 +139,8 @@ static void build_few(struct attribution_op *op)
         op->few_variant = variant;
         label(variant, &op->desc, op->few_label);
     } else {
-        clattn__log(op->base.context, "attribution: not %s: %s", variant->name, clattn_error());
+        clattn__log(&op->base.context->device, "attribution: not %s: %s", variant->name,
+                    clattn_error());
     }
 }
 

@@ -183,7 +183,7 @@ clattn_status clattn__rope_frequencies(clattn_context *context, const clattn_rop
         turns[c] = (float)exact;
         turns[pitch + c] = (float)(exact - turns[c]);
     }
-    *out = clCreateBuffer(context->cl, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
+    *out = clCreateBuffer(context->device.cl, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
                           (size_t)(2 * pitch) * sizeof *turns, turns, &code);
     return clattn__opencl(code, "clCreateBuffer");
 }

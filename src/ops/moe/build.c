@@ -95,14 +95,15 @@ static clattn_status keep_weight(struct moe_op *op, struct moe_matrix *m,
     cl_kernel pack = NULL;
     cl_int code;
     struct clattn__view packed = clattn__panels_view(&panels, NULL);
-    packed.mem = clCreateBuffer(context->cl, CL_MEM_READ_WRITE,
+    packed.mem = clCreateBuffer(context->device.cl, CL_MEM_READ_WRITE,
                                 (size_t)packed.extent * sizeof(float), NULL, &code);
     TRY(clattn__opencl(code, "clCreateBuffer"));
     m->weight = packed; /* released with the op */
     TRY(clattn__panels_build(context, op->base.params, &pack));
-    clattn_status status = clattn__panels_pack(&panels, pack, context->queue, weight, &packed);
+    clattn_status status =
+        clattn__panels_pack(&panels, pack, context->device.queue, weight, &packed);
     if (status == CLATTN_OK) {
-        status = CL(clFinish, context->queue);
+        status = CL(clFinish, context->device.queue);
     }
     clReleaseKernel(pack);
     return status;
@@ -169,8 +170,8 @@ static clattn_status build_kernels(struct moe_op *op)
     if (wide) {
         clattn__option(&options, "WIDTH", op->base.params[0]);
     }
-    op->items = op->base.context->facts.max_work_group < 64
-                    ? (size_t)op->base.context->facts.max_work_group
+    op->items = op->base.context->device.facts.max_work_group < 64
+                    ? (size_t)op->base.context->device.facts.max_work_group
                     : 64;
     for (int i = 0; i < MOE_KERNELS; i++) {
         const size_t local[3] = {i == MOE_COMBINE && wide ? 1 : op->items, 1, 1};

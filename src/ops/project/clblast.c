@@ -21,7 +21,7 @@ bool clattn__project_clblast_trusted(clattn_context *context, const void *desc,
                                      char reason[CLATTN__REASON_BYTES])
 {
     const clattn_project_desc *d = desc;
-    return clattn__gemm_trusted(context, clattn__project_outputs(d), d->in_dim, reason,
+    return clattn__gemm_trusted(&context->trials, clattn__project_outputs(d), d->in_dim, reason,
                                 CLATTN__REASON_BYTES);
 }
 
@@ -81,7 +81,7 @@ static clattn_status build_clblast(struct project_op *op, const struct clattn__v
     if (d->bias || d->activation || product_apart(d)) {
         TRY(build_convert(op, CLATTN_F32, d->out_type, d, &op->finish));
     }
-    return clattn__gemm_try(op->base.context, clattn__project_outputs(d), d->in_dim);
+    return clattn__gemm_try(&op->base.context->trials, clattn__project_outputs(d), d->in_dim);
 }
 
 /* ---- Running ------------------------------------------------------------------------- */

@@ -53,7 +53,7 @@ static void build_few(struct project_op *op)
     }
     const struct project_way *way = clattn__project_way(variant);
     if (way->packs) {
-        clattn__log(op->base.context, "project: not %s for few rows: it packs weights",
+        clattn__log(&op->base.context->device, "project: not %s for few rows: it packs weights",
                     variant->name);
         return;
     }
@@ -62,7 +62,8 @@ static void build_few(struct project_op *op)
         op->few_variant = variant;
         label(variant, &op->desc, op->few_label);
     } else {
-        clattn__log(op->base.context, "project: not %s: %s", variant->name, clattn_error());
+        clattn__log(&op->base.context->device, "project: not %s: %s", variant->name,
+                    clattn_error());
     }
 }
 

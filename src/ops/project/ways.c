@@ -250,13 +250,14 @@ clattn_status clattn__project_keep(struct project_op *op, const struct clattn__v
     cl_int code;
     const struct clattn__panels panels = panels_in(op, op->base.params);
     const struct clattn__view packed = clattn__panels_view(&panels, NULL);
-    cl_mem mem = clCreateBuffer(op->base.context->cl, CL_MEM_READ_WRITE,
+    cl_mem mem = clCreateBuffer(op->base.context->device.cl, CL_MEM_READ_WRITE,
                                 (size_t)packed.extent * sizeof(float), NULL, &code);
     TRY(clattn__opencl(code, "clCreateBuffer"));
     op->weight = packed;
     op->weight.mem = mem;
-    TRY(clattn__panels_pack(&panels, op->pack, op->base.context->queue, weight, &op->weight));
-    return CL(clFinish, op->base.context->queue);
+    TRY(clattn__panels_pack(&panels, op->pack, op->base.context->device.queue, weight,
+                            &op->weight));
+    return CL(clFinish, op->base.context->device.queue);
 }
 
 /* ---- Matrices -------------------------------------------------------------------- */

@@ -80,8 +80,8 @@ static clattn_context *open_context(const char *cache_dir)
         .cache_dir = cache_dir, .log = log_append, .user = &fixture.log};
     clattn_context *context;
     assert_ok(clattn_context_create(&desc, &context));
-    context->facts.type = CL_DEVICE_TYPE_GPU;
-    context->facts.vector_width = 1;
+    context->device.facts.type = CL_DEVICE_TYPE_GPU;
+    context->device.facts.vector_width = 1;
     memset(&clblast, 0, sizeof clblast);
     return context;
 }

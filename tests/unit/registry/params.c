@@ -323,7 +323,7 @@ START_TEST(a_register_tile_must_fit_the_registers)
                  {8, 12, 1, true}, {8, 8, 2, false}};
     for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
         writable_facts()->vector_width = tiles[i].width;
-        ck_assert_msg(clattn__fits_registers(&fixture.context->facts, tiles[i].values,
+        ck_assert_msg(clattn__fits_registers(&fixture.context->device.facts, tiles[i].values,
                                              tiles[i].vectors, reason) == tiles[i].fits,
                       "%d x %d at width %d", tiles[i].values, tiles[i].vectors, tiles[i].width);
     }

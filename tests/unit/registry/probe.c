@@ -2,7 +2,7 @@
  *
  * Clues are made up here, and so are most of the programs that answer, so that every outcome shows
  * on any device. */
-#include "registry/probe.h"
+#include "registry/context.h"
 #include "support/fixture.h"
 
 #include <math.h>
@@ -33,7 +33,7 @@ static clattn_context *probe(const struct clattn__clues *clues, const char *prog
                                       .user = &fixture.log};
     clattn_context *context;
     assert_ok(clattn__context_open(&desc, &context));
-    clattn__probe(context, clues, silence_ms);
+    clattn__probe(&context->prober, clues, silence_ms);
     return context;
 }
 
@@ -442,7 +442,7 @@ static void be_ended(void)
                                           .log = end_process};
         clattn_context *context;
         if (clattn__context_open(&desc, &context) == CLATTN_OK) {
-            clattn__probe(context, &nvidia, LONG_MS);
+            clattn__probe(&context->prober, &nvidia, LONG_MS);
         }
         _exit(0);
     }
@@ -482,9 +482,9 @@ static void answer_emulated(struct clattn__answer *answer, const struct clattn__
     struct clattn__probe emulated = *engine;
     emulated.emulated = true;
     clattn_context *context = probe(&intel, NO_PROGRAM, LONG_MS);
-    ck_assert(clattn__answer_begin(context, &emulated, answer));
+    ck_assert(clattn__answer_begin(&context->programs, &emulated, answer));
     if (clattn_context_facts(context)->subgroup_sizes & engine->subgroup) {
-        clattn__probe_run(context, answer);
+        clattn__probe_run(&context->programs, answer);
     }
     clattn_context_destroy(context);
 }

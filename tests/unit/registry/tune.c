@@ -137,7 +137,7 @@ START_TEST(devices_share_a_directory)
 {
     clattn_context *one = tuning_context(fixture.directory),
                    *other = tuning_context(fixture.directory);
-    other->facts.name = "another device";
+    other->device.facts.name = "another device";
     tuning_keep(one, false, "ROWS=4");
     tuning_keep(other, false, "ROWS=16");
     ck_assert_int_eq(directory_count(fixture.directory, ".txt", NULL), 2);

@@ -157,7 +157,7 @@ START_TEST(a_set_that_no_longer_fits_is_not_used)
     assert_ok(clattn_attention_create(context, &desc, &op));
     assert_ok(clattn_tune_keep(op));
     clattn_op_destroy(op);
-    context->facts.local_bytes = 16384;
+    context->device.facts.local_bytes = 16384;
     again.params = NULL;
     assert_ok(clattn_attention_create(context, &again, &op));
     ck_assert_str_eq(clattn_op_params(op), "TILE_Q=32 TILE_K=64 CHUNK=16 ROWS=8 PER_WORD=1");

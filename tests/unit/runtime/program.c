@@ -68,7 +68,7 @@ static bool loads(void)
     clattn_context *context = context_with_cache(fixture.directory);
     clattn_op *op = make_projection(context, CLATTN_F32);
     clattn_build build = {0};
-    clattn__kernel_build(context, op->kernel, &build);
+    clattn__kernel_build(&context->programs, op->kernel, &build);
     assert_computes(context, op);
     clattn_op_destroy(op);
     clattn_context_destroy(context);
@@ -100,7 +100,7 @@ START_TEST(without_a_directory_nothing_is_kept)
         clattn_context *context = context_with_cache(NULL);
         clattn_op *op = make_projection(context, CLATTN_F32);
         clattn_build build = {0};
-        clattn__kernel_build(context, op->kernel, &build);
+        clattn__kernel_build(&context->programs, op->kernel, &build);
         ck_assert(!build.from_cache);
         clattn_op_destroy(op);
         clattn_context_destroy(context);
@@ -155,12 +155,13 @@ END_TEST
 static bool loads_with(const char *name, const char *driver, const char *version)
 {
     clattn_context *context = context_with_cache(fixture.directory);
-    context->facts.name = name ? name : context->facts.name;
-    context->facts.driver = driver ? driver : context->facts.driver;
-    context->facts.platform_version = version ? version : context->facts.platform_version;
+    context->device.facts.name = name ? name : context->device.facts.name;
+    context->device.facts.driver = driver ? driver : context->device.facts.driver;
+    context->device.facts.platform_version =
+        version ? version : context->device.facts.platform_version;
     clattn_op *op = make_projection(context, CLATTN_F32);
     clattn_build build = {0};
-    clattn__kernel_build(context, op->kernel, &build);
+    clattn__kernel_build(&context->programs, op->kernel, &build);
     clattn_op_destroy(op);
     clattn_context_destroy(context);
     return build.from_cache;
