@@ -1,5 +1,4 @@
 #include "context.h"
-#include "tune.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,16 +46,19 @@ static clattn_status open_device(clattn_context *context, const clattn_context_d
     return clattn__device_open(&context->device, desc->context, id);
 }
 
-clattn_status clattn__context_open(const clattn_context_desc *desc, clattn_context **out)
+clattn_status clattn__context_open(const clattn_context_desc *desc,
+                                   const struct clattn__family *const *families,
+                                   clattn_context **out)
 {
     clattn_context *context = calloc(1, sizeof *context);
     if (!context) {
         return clattn__out_of_memory();
     }
-    clattn__mutex_init(&context->lock);
     clattn_status status = copy_paths(context, desc);
     clattn__programs_open(&context->programs, &context->device, context->cache_dir,
                           context->kernel_dir);
+    clattn__kept_open(&context->kept, &context->device, context->cache_dir, families);
+    context->families = families;
     clattn__gemm_trials_open(&context->trials, &context->programs);
     context->prober = (struct clattn__prober){&context->device, &context->programs,
                                               .probe_program = context->probe_program};
@@ -71,18 +73,10 @@ clattn_status clattn__context_open(const clattn_context_desc *desc, clattn_conte
     return CLATTN_OK;
 }
 
-clattn_status clattn_context_create(const clattn_context_desc *desc, clattn_context **out)
+void clattn__context_complete(clattn_context *context)
 {
-    const clattn_context_desc defaults = {0};
-    clattn_context *context;
-    if (!out) {
-        return clattn__refuse("context: out is NULL");
-    }
-    TRY(clattn__context_open(desc ? desc : &defaults, &context));
     clattn__probe_device(&context->prober);
-    clattn__tune_load(context);
-    *out = context;
-    return CLATTN_OK;
+    clattn__kept_load(&context->kept);
 }
 
 void clattn_context_destroy(clattn_context *context)
@@ -90,11 +84,10 @@ void clattn_context_destroy(clattn_context *context)
     if (!context) {
         return;
     }
-    clattn__kept_free(context->kept);
+    clattn__kept_close(&context->kept);
     clattn__gemm_trials_close(&context->trials);
     clattn__programs_close(&context->programs);
     clattn__device_close(&context->device);
-    clattn__mutex_destroy(&context->lock);
     free(context->cache_dir);
     free(context->kernel_dir);
     free(context->probe_program);

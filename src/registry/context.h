@@ -3,10 +3,9 @@
 #define CLATTN_CONTEXT_INTERNAL_H
 
 #include "gemm.h"
+#include "kept.h"
 #include "probe.h"
 #include "runtime/program.h"
-
-struct clattn__kept;
 
 struct clattn_context {
     char *cache_dir;     /* NULL = memory only */
@@ -16,11 +15,17 @@ struct clattn_context {
     struct clattn__programs programs;
     struct clattn__prober prober;
     struct clattn__gemm_trials trials;
-    clattn__mutex lock;        /* of kept */
-    struct clattn__kept *kept; /* by tuning */
+    struct clattn__kept_store kept;               /* by tuning */
+    const struct clattn__family *const *families; /* every op there is, until NULL */
 };
 
-/* A context whose facts are what the driver says: nothing was probed, nothing kept is loaded. */
-clattn_status clattn__context_open(const clattn_context_desc *desc, clattn_context **out);
+/* A context for ops of these families, whose facts are what the driver says: nothing was probed,
+ * nothing kept is loaded.  families NULL: it is for probing alone. */
+clattn_status clattn__context_open(const clattn_context_desc *desc,
+                                   const struct clattn__family *const *families,
+                                   clattn_context **out);
+
+/* Probes the device and loads what was kept: the context is ready for ops. */
+void clattn__context_complete(clattn_context *context);
 
 #endif /* CLATTN_CONTEXT_INTERNAL_H */

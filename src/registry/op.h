@@ -2,6 +2,7 @@
 #ifndef CLATTN_OP_H
 #define CLATTN_OP_H
 
+#include "context.h"
 #include "runtime/tensor.h"
 #include "variant.h"
 

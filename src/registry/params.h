@@ -1,4 +1,4 @@
-/* A variant's parameters: built in, kept by tuning, given as text. */
+/* A variant's parameters: built in, as text. */
 #ifndef CLATTN_PARAMS_H
 #define CLATTN_PARAMS_H
 
@@ -10,13 +10,9 @@ static inline bool clattn__tunable(const struct clattn__param *param)
 }
 
 /* What suits the device without tuning. */
-void clattn__params_built_in(const clattn_context *context, const struct clattn__variant *variant,
-                             const void *desc, int params[CLATTN__MAX_PARAMS]);
-
-/* What an op is compiled with: what was kept, if it still fits, else what is built in. */
-void clattn__params_choose(clattn_context *context, const struct clattn__family *family,
-                           const struct clattn__variant *variant, const void *desc,
-                           int params[CLATTN__MAX_PARAMS]);
+void clattn__params_built_in(const clattn_device_facts *facts,
+                             const struct clattn__variant *variant, const void *desc,
+                             int params[CLATTN__MAX_PARAMS]);
 
 /* Replaces those that text names: "VECTORS=2 KEYS=8".  False with a reason naming the one that is
  * unknown, or whose value is not among its choices. */
@@ -26,8 +22,5 @@ bool clattn__params_read(const struct clattn__variant *variant, const char *text
 /* The tunable ones, in the order of the table. */
 void clattn__params_write(const struct clattn__variant *variant, const int *params,
                           char text[CLATTN__PARAMS_BYTES]);
-
-bool clattn__fits(clattn_context *context, const struct clattn__variant *variant, const void *desc,
-                  const int *params, char reason[CLATTN__REASON_BYTES]);
 
 #endif /* CLATTN_PARAMS_H */

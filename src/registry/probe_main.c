@@ -53,7 +53,7 @@ static clattn_context *open_device(const char *index, const char *kernel_dir, co
         clattn_context *context;
         const clattn_context_desc desc = {.device = devices[(first + i) % count],
                                           .kernel_dir = kernel_dir};
-        if (clattn__context_open(&desc, &context) == CLATTN_OK) {
+        if (clattn__context_open(&desc, NULL, &context) == CLATTN_OK) {
             if (is_meant(context, name, key, &answer)) {
                 return context;
             }

@@ -1,10 +1,8 @@
-/* The registry: which kernel serves a device and a descriptor, with which parameters. */
+/* The registry: what a row of it says, and what can be told from a row alone. */
 #ifndef CLATTN_VARIANT_H
 #define CLATTN_VARIANT_H
 
-#include "context.h"
-
-#include <clattn/tune.h>
+#include <clattn/context.h>
 
 enum {
     CLATTN__MAX_PARAMS = 7,
@@ -65,38 +63,8 @@ struct clattn__family {
     const void *own; /* for build, what ops of one kind do not share: ops/common/simple.h */
 };
 
-extern const struct clattn__family clattn__attention_family;
-extern const struct clattn__family clattn__project_family;
-extern const struct clattn__family clattn__moe_family;
-extern const struct clattn__family clattn__norm_family;
-extern const struct clattn__family clattn__rope_family;
-extern const struct clattn__family clattn__activation_family;
-extern const struct clattn__family clattn__embed_family;
-extern const struct clattn__family clattn__softmax_family;
-extern const struct clattn__family clattn__topk_family;
-extern const struct clattn__family clattn__append_family;
-extern const struct clattn__family clattn__merge_family;
-extern const struct clattn__family clattn__additive_family;
-extern const struct clattn__family clattn__attribution_family;
-extern const struct clattn__family clattn__rollout_family;
-
-/* Those whose variants have files, until NULL: what is built beforehand and tuned. */
-extern const struct clattn__family *const clattn__families[];
-
-/* Makes an op of the first variant that fits and builds.  kernel forces one by name, params (with
- * kernel) its parameters; both may be NULL. */
-clattn_status clattn__op_create(clattn_context *context, const struct clattn__family *family,
-                                const void *desc, const char *kernel, const char *params,
-                                clattn_op **out);
-
 /* Refuses a name that no variant has; NULL is none. */
 clattn_status clattn__check_kernel_name(const struct clattn__family *family, const char *kernel);
-
-/* Reports every variant with its reason for refusing; kernel, which may be NULL, is the name that
- * desc forces. */
-void clattn__report_variants(clattn_context *context, const struct clattn__family *family,
-                             const void *desc, const char *kernel, clattn_variant_report *report,
-                             void *user);
 
 /* fits of the kernels for CPU devices: float vectors of 4, 8 or 16. */
 bool clattn__fits_wide(const clattn_device_facts *facts, const void *desc, const int *params,
@@ -113,23 +81,10 @@ bool clattn__fits_registers(const clattn_device_facts *facts, int values, int ve
 /* geometry: one work-item, a work-group of its own, for each cell of the extent. */
 void clattn__cells(const int *params, const int64_t extent[3], size_t global[3], size_t local[3]);
 
-/* Reports every set of parameters of a variant, as clattn_*_candidates. */
-clattn_status clattn__report_candidates(clattn_context *context,
-                                        const struct clattn__family *family, const void *desc,
-                                        const char *kernel, clattn_candidate_report *report,
-                                        void *user);
-
 /* The n-th variant in the order in which they are tried: the table's, but the chosen one, which may
  * be NULL, comes first.  Its name is NULL at the end. */
 const struct clattn__variant *clattn__variant_at(const struct clattn__family *family,
                                                  const struct clattn__variant *chosen, size_t n);
-
-/* The variant for few rows: the one that was chosen for them if it fits, else the first that was
- * made for them and fits; NULL if there is none.  With its parameters. */
-const struct clattn__variant *clattn__few_rows_variant(clattn_context *context,
-                                                       const struct clattn__family *family,
-                                                       const void *desc,
-                                                       int params[CLATTN__MAX_PARAMS]);
 
 /* "attention/tiled": its file without ".cl", and with "_" for "/" its kernel function. */
 const char *clattn__variant_file(const struct clattn__variant *variant);

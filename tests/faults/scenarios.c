@@ -87,7 +87,7 @@ void context_with_a_probe(struct attempt *attempt)
                                       .log = discard_log};
     clattn_context *context = no_context;
     remove(probe_record);
-    const clattn_status status = clattn__context_open(&desc, &context);
+    const clattn_status status = clattn__context_open(&desc, NULL, &context);
     keep(attempt, status, context != no_context);
     if (status == CLATTN_OK) {
         clattn__probe(&context->prober, &clues, 1000);
@@ -106,7 +106,7 @@ void write_probe(void)
                     "__kernel void probe_lanes(__global float *answers) {}");
     const clattn_context_desc desc = {.kernel_dir = probe_kernels};
     clattn_context *context;
-    assert_ok(clattn__context_open(&desc, &context));
+    assert_ok(clattn__context_open(&desc, NULL, &context));
     while (probe->lanes != CLATTN_LANES_NV) {
         probe++;
     }

@@ -12,6 +12,7 @@
 #include "check/check.h"
 #include "targets.h"
 
+#include "ops/families.h"
 #include "registry/context.h"
 #include "registry/variant.h"
 

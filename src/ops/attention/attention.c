@@ -1,5 +1,7 @@
 /* Scaled dot-product attention: validate, choose a variant, bind, enqueue. */
 #include "attention.h"
+#include "registry/choose.h"
+#include "registry/create.h"
 
 #include <math.h>
 #include <string.h>

@@ -35,6 +35,8 @@ struct attention_problem {
     int64_t capacity, pages;
 };
 
+extern const struct clattn__family clattn__attention_family;
+
 /* attention_variants.c: the registry rows, until a name is NULL */
 extern const struct clattn__variant clattn__attention_variants[];
 

@@ -1,6 +1,8 @@
 /* Attribution: validate, choose a variant, bind, enqueue. */
 #include "attribution.h"
 #include "ops/project/linear.h"
+#include "registry/choose.h"
+#include "registry/create.h"
 
 #include <clattn/tune.h>
 

@@ -28,6 +28,8 @@ struct attribution_problem {
     bool accumulate;
 };
 
+extern const struct clattn__family clattn__attribution_family, clattn__rollout_family;
+
 /* attribution_build.c: the registry rows, until a name is NULL */
 extern const struct clattn__variant clattn__attribution_variants[];
 

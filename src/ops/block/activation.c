@@ -1,5 +1,6 @@
 /* Activations and their gated forms. */
 #include "activation.h"
+#include "families.h"
 #include "ops/common/simple.h"
 
 #include <stdio.h>

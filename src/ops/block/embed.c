@@ -1,4 +1,5 @@
 /* Embedding: rows of tables by their numbers, added up. */
+#include "families.h"
 #include "ops/common/simple.h"
 
 #include <clattn/block.h>

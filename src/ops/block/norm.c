@@ -1,4 +1,5 @@
 /* RMSNorm and LayerNorm, with the residual addition before them. */
+#include "families.h"
 #include "ops/common/simple.h"
 
 #include <clattn/block.h>

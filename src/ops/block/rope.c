@@ -1,4 +1,5 @@
 /* Rotary position embedding of queries and keys. */
+#include "families.h"
 #include "ops/common/simple.h"
 #include "rope_frequencies.h"
 

@@ -1,4 +1,5 @@
 /* Softmax over the columns of rows. */
+#include "families.h"
 #include "ops/common/simple.h"
 
 #include <clattn/block.h>

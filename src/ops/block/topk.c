@@ -1,4 +1,5 @@
 /* The k largest of each row. */
+#include "families.h"
 #include "ops/common/simple.h"
 
 #include <clattn/block.h>

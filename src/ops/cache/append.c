@@ -1,4 +1,5 @@
 /* New keys and values to the end of a cache. */
+#include "families.h"
 #include "ops/block/rope_frequencies.h"
 #include "ops/common/simple.h"
 

@@ -1,4 +1,5 @@
 /* Joining attention over two disjoint sets of keys. */
+#include "families.h"
 #include "ops/common/simple.h"
 
 #include <clattn/cache.h>

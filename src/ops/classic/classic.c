@@ -1,5 +1,7 @@
 /* Attention before the transformer: what a descriptor may say, and making an op of it. */
 #include "classic.h"
+#include "registry/choose.h"
+#include "registry/create.h"
 
 /* Additive kernels hold rows of this many columns; alignment models are wider than heads. */
 enum { MAX_COLUMNS = 2048 };

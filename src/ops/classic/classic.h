@@ -33,7 +33,7 @@ clattn_status clattn__classic_check_weights(const clattn_classic_desc *desc,
                                             struct clattn__view views[3]);
 
 /* classic_build.c: additive scores have kernels of their own, dot products are attention's */
-extern const struct clattn__family clattn__dot_family;
+extern const struct clattn__family clattn__additive_family, clattn__dot_family;
 
 /* classic_build.c: the order of arguments of kernels/classic/ */
 struct clattn__binding clattn__classic_bind(cl_kernel kernel, const clattn_attention_desc *desc,

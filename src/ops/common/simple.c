@@ -1,4 +1,6 @@
 #include "simple.h"
+#include "registry/choose.h"
+#include "registry/create.h"
 
 #include <stdio.h>
 #include <stdlib.h>

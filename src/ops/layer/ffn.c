@@ -2,6 +2,7 @@
 #include "ops/block/activation.h"
 #include "ops/common/simple.h"
 #include "ops/project/linear.h"
+#include "registry/create.h"
 
 #include <stdio.h>
 

@@ -2,6 +2,7 @@
  * cross-attention, feed-forward) are added to, with a norm before or after each. */
 #include "layer.h"
 #include "ops/common/simple.h"
+#include "registry/create.h"
 
 static const struct clattn__variant composite[] = {{.name = "layer/composite", .library = true},
                                                    {0}};

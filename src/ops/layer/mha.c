@@ -1,5 +1,6 @@
 /* The multi-head attention layer: projections, attention, output projection. */
 #include "ops/project/project.h"
+#include "registry/create.h"
 #include "registry/op.h"
 
 #include <stdio.h>

@@ -2,6 +2,8 @@
 #include "moe.h"
 #include "ops/block/activation.h"
 #include "ops/common/simple.h"
+#include "registry/choose.h"
+#include "registry/create.h"
 
 enum { MAX_EXPERTS = 1 << 16, MAX_K = 64, MAX_ENTRIES = 1 << 30 };
 

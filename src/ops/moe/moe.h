@@ -36,6 +36,7 @@ struct moe_product {
     int64_t count, batch_rows, experts; /* count: rows of all experts */
 };
 
+extern const struct clattn__family clattn__moe_family;
 extern const struct clattn__variant clattn__moe_registry[];
 
 clattn_status clattn__moe_build(clattn_op *op, const void *desc);

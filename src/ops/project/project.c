@@ -2,6 +2,8 @@
 #include "project.h"
 #include "ops/block/activation.h"
 #include "ops/common/simple.h"
+#include "registry/choose.h"
+#include "registry/create.h"
 
 #include <stdio.h>
 #include <string.h>

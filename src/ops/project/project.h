@@ -31,6 +31,8 @@ struct project_op {
                                    args give them */
 };
 
+extern const struct clattn__family clattn__project_family;
+
 /* How a variant is built and run; own of its row in the registry. */
 struct project_way {
     clattn_status (*build)(struct project_op *op, const struct clattn__variant *variant,

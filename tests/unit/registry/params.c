@@ -2,8 +2,9 @@
 #include "support/attention.h"
 #include "support/fixture.h"
 
+#include "ops/families.h"
+#include "registry/choose.h"
 #include "registry/op.h"
-#include "registry/params.h"
 
 #include <stdio.h>
 
@@ -258,7 +259,7 @@ static void check_built_in(void *user, const void *desc)
     for (int i = 0; variants[i].name; i++) {
         int params[CLATTN__MAX_PARAMS];
         ck_assert_int_lt(i, MAX_VARIANTS);
-        clattn__params_built_in(fixture.context, &variants[i], desc, params);
+        clattn__params_built_in(&fixture.context->device.facts, &variants[i], desc, params);
         assert_listed(&variants[i], params, writable_facts()->vector_width);
         found->fits[i] =
             clattn__fits(fixture.context, &variants[i], desc, params, found->reason[i]) ||

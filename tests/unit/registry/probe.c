@@ -32,7 +32,7 @@ static clattn_context *probe(const struct clattn__clues *clues, const char *prog
                                       .log = log_append,
                                       .user = &fixture.log};
     clattn_context *context;
-    assert_ok(clattn__context_open(&desc, &context));
+    assert_ok(clattn__context_open(&desc, NULL, &context));
     clattn__probe(&context->prober, clues, silence_ms);
     return context;
 }
@@ -441,7 +441,7 @@ static void be_ended(void)
                                           .probe_program = NO_PROGRAM,
                                           .log = end_process};
         clattn_context *context;
-        if (clattn__context_open(&desc, &context) == CLATTN_OK) {
+        if (clattn__context_open(&desc, NULL, &context) == CLATTN_OK) {
             clattn__probe(&context->prober, &nvidia, LONG_MS);
         }
         _exit(0);

@@ -3,7 +3,7 @@
 #include "support/tuning.h"
 
 #include "ops/attention/attention.h"
-#include "registry/tune.h"
+#include "registry/context.h"
 
 #include <pthread.h>
 #include <stdio.h>

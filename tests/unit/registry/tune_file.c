@@ -2,7 +2,7 @@
  * only logged. */
 #include "support/tuning.h"
 
-#include "registry/tune.h"
+#include "registry/context.h"
 
 #include <stdio.h>
 #include <stdlib.h>

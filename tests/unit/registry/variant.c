@@ -1,7 +1,7 @@
 /* variant.c: which kernel serves, forced, refused or because others do not compile. */
 #include "support/fixture.h"
 
-#include "registry/variant.h"
+#include "ops/attention/attention.h"
 
 #include <stdio.h>
 #include <stdlib.h>
