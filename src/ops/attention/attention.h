@@ -37,7 +37,7 @@ struct attention_problem {
 
 extern const struct clattn__family clattn__attention_family;
 
-/* attention_variants.c: the registry rows, until a name is NULL */
+/* variants.c: the registry rows, until a name is NULL */
 extern const struct clattn__variant clattn__attention_variants[];
 
 /* Of kernels that have a query per work-item: ROWS of them, the first parameter, in a group. */
@@ -47,7 +47,7 @@ void clattn__rows_adapt(const clattn_device_facts *facts, const void *desc, int 
 void clattn__rows_geometry(const int *params, const int64_t extent[3], size_t global[3],
                            size_t local[3]);
 
-/* attention_matrix.c: of attention/matrix, and of its tests' form with emulated instructions */
+/* matrix.c: of attention/matrix, and of its tests' form with emulated instructions */
 bool clattn__matrix_fits(const clattn_device_facts *facts, const void *desc, const int *params,
                          char reason[CLATTN__REASON_BYTES]);
 void clattn__matrix_adapt(const clattn_device_facts *facts, const void *desc, int *params);
@@ -66,7 +66,7 @@ void clattn__queries_geometry(const int *params, const int64_t extent[3], size_t
                               size_t local[3]);
 void clattn__decode_adapt(const clattn_device_facts *facts, const void *desc, int *params);
 
-/* attention_tiles.c: of kernels that share kernels/attention/tiles.h */
+/* tiles.c: of kernels that share kernels/attention/tiles.h */
 bool clattn__tiled_fits(const clattn_device_facts *facts, const void *desc, const int *params,
                         char reason[CLATTN__REASON_BYTES]);
 void clattn__tiled_adapt(const clattn_device_facts *facts, const void *desc, int *params);
@@ -78,7 +78,7 @@ void clattn__subgroup_adapt(const clattn_device_facts *facts, const void *desc, 
 void clattn__subgroup_geometry(const int *params, const int64_t extent[3], size_t global[3],
                                size_t local[3]);
 
-/* attention_decode.c: of attention/decode */
+/* decode.c: of attention/decode */
 bool clattn__decode_slots_fits(const clattn_device_facts *facts, const void *desc,
                                const int *params, char reason[CLATTN__REASON_BYTES]);
 void clattn__decode_slots_adapt(const clattn_device_facts *facts, const void *desc, int *params);
@@ -90,7 +90,7 @@ bool clattn__lanes_fit(const clattn_device_facts *facts, int subgroup,
                        char reason[CLATTN__REASON_BYTES]);
 void clattn__lanes_adapt(const clattn_device_facts *facts, int *lanes_by, int *subgroup);
 
-/* attention.c: fills in what zero stands for, then checks */
+/* desc.c: fills in what zero stands for, then checks */
 clattn_status clattn__attention_complete(const clattn_attention_desc *desc, int32_t most_columns,
                                          clattn_attention_desc *full);
 
@@ -98,7 +98,7 @@ clattn_status clattn__attention_complete(const clattn_attention_desc *desc, int3
  * perhaps without values. */
 enum attention_use { ATTENDS, EXPLAINS, EXPLAINS_VALUES };
 
-/* attention_args.c: sizes alone, and sizes with operands, checked; q and k may have types of their
+/* args.c: sizes alone, and sizes with operands, checked; q and k may have types of their
  * own */
 void clattn__attention_sizes(const clattn_attention_desc *desc, const clattn_attention_args *args,
                              struct attention_problem *problem);
@@ -106,14 +106,14 @@ clattn_status clattn__attention_problem(const clattn_attention_desc *desc, clatt
                                         clattn_type k_type, const clattn_attention_args *args,
                                         enum attention_use use, struct attention_problem *problem);
 
-/* attention_build.c: what every attention kernel is compiled for, and that for people */
+/* build.c: what every attention kernel is compiled for, and that for people */
 struct clattn__options clattn__attention_options(const struct clattn__variant *variant,
                                                  const int *params,
                                                  const clattn_attention_desc *desc);
 void clattn__attention_label(const struct clattn__variant *variant,
                              const clattn_attention_desc *desc, char text[CLATTN__LABEL_BYTES]);
 
-/* attention_build.c: the order of ATTENTION_ARGUMENTS in kernels/attention/arguments.h */
+/* build.c: the order of ATTENTION_ARGUMENTS in kernels/attention/arguments.h */
 struct clattn__binding clattn__attention_bind(cl_kernel kernel, const clattn_attention_desc *desc,
                                               const struct attention_problem *problem);
 struct clattn__binding clattn__attention_bind_few(cl_kernel kernel,

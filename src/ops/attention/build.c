@@ -1,7 +1,6 @@
 /* Compiling attention's kernels for a descriptor, and binding their arguments. */
 #include "attention.h"
 #include "registry/choose.h"
-#include "runtime/program.h"
 
 #include <stdio.h>
 #include <string.h>

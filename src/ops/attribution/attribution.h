@@ -30,14 +30,14 @@ struct attribution_problem {
 
 extern const struct clattn__family clattn__attribution_family, clattn__rollout_family;
 
-/* attribution_build.c: the registry rows, until a name is NULL */
+/* build.c: the registry rows, until a name is NULL */
 extern const struct clattn__variant clattn__attribution_variants[];
 
-/* attribution.c: fills in what zero stands for, then checks */
+/* desc.c: fills in what zero stands for, then checks */
 clattn_status clattn__attribution_complete(const clattn_attribution_desc *desc,
                                            clattn_attribution_desc *full);
 
-/* attribution_build.c: the order of arguments of kernels/attribution/ */
+/* build.c: the order of arguments of kernels/attribution/ */
 struct clattn__binding clattn__attribution_bind(cl_kernel kernel,
                                                 const clattn_attribution_desc *desc,
                                                 const struct attribution_problem *problem);

@@ -1,7 +1,6 @@
 /* The kernels of attribution: which fit, compiling and binding them. */
 #include "attribution.h"
 #include "registry/choose.h"
-#include "runtime/program.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -32,10 +32,10 @@ clattn_status clattn__classic_check_weights(const clattn_classic_desc *desc,
                                             const clattn_tensor weights[3], const bool optional[3],
                                             struct clattn__view views[3]);
 
-/* classic_build.c: additive scores have kernels of their own, dot products are attention's */
+/* build.c: additive scores have kernels of their own, dot products are attention's */
 extern const struct clattn__family clattn__additive_family, clattn__dot_family;
 
-/* classic_build.c: the order of arguments of kernels/classic/ */
+/* build.c: the order of arguments of kernels/classic/ */
 struct clattn__binding clattn__classic_bind(cl_kernel kernel, const clattn_attention_desc *desc,
                                             const struct attention_problem *problem,
                                             const struct clattn__view *w);

@@ -62,8 +62,8 @@ bool clattn__is_matrix(const struct clattn__view *view, const struct project_pro
 /* False, with that as the reason. */
 bool clattn__refuse_weights(const clattn_project_desc *desc, char reason[CLATTN__REASON_BYTES]);
 
-/* What ways are made of: a kernel with the arguments of gemm/plain.  outputs is what geometry gets
- * as the second extent. */
+/* product.c, what ways are made of: a kernel with the arguments of gemm/plain.  outputs is what
+ * geometry gets as the second extent. */
 clattn_status clattn__project_build(struct project_op *op, const struct clattn__variant *variant,
                                     const int *params, cl_kernel *kernel);
 size_t clattn__project_no_scratch(const struct project_op *op, int64_t rows);
@@ -72,14 +72,14 @@ clattn_status clattn__project_launch(const struct project_op *op,
                                      cl_kernel kernel, cl_command_queue queue,
                                      const struct project_problem *problem, int64_t outputs);
 
-/* project_clblast.c */
+/* clblast.c */
 extern const struct project_way clattn__project_clblast;
 bool clattn__project_clblast_fits(const clattn_device_facts *facts, const void *desc,
                                   const int *params, char reason[CLATTN__REASON_BYTES]);
 bool clattn__project_clblast_trusted(clattn_context *context, const void *desc,
                                      char reason[CLATTN__REASON_BYTES]);
 
-/* project_matrix.c: of gemm/matrix, for many rows and for few, and of its tests' form with emulated
+/* matrix.c: of gemm/matrix, for many rows and for few, and of its tests' form with emulated
  * instructions */
 extern const struct project_way clattn__project_matrix;
 bool clattn__project_matrix_fits(const clattn_device_facts *facts, const void *desc,
@@ -95,7 +95,7 @@ void clattn__project_matrix_geometry(const int *params, const int64_t extent[3],
 /* Copies constant weights into the op: packed, or as they lie. */
 clattn_status clattn__project_keep(struct project_op *op, const struct clattn__view *weight);
 
-/* ---- For kernels that multiply panels: gemm/panel_wide.h ----------------------- */
+/* ---- panels.c: for kernels that multiply panels, gemm/panel_wide.h -------------- */
 
 /* Of a variant whose first params are WIDTH, VECTORS, TILE, CHUNK, BLOCK. */
 bool clattn__panels_fit(const clattn_device_facts *facts, const void *desc, const int *params,

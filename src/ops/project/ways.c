@@ -2,22 +2,11 @@
 #include "project.h"
 
 #include "ops/common/engine.h"
-#include "runtime/program.h"
-
-#include <stdio.h>
-#include <string.h>
 
 /* ---- Fitting ------------------------------------------------------------------ */
 
 /* Every geometry gets the extent {rows, out_dim, batch}. */
 enum { WIDTH, VECTORS, TILE, CHUNK, BLOCK }; /* places in gemm/wide's params */
-
-void clattn__panels_adapt(const clattn_device_facts *facts, const void *desc, int *params)
-{
-    (void)desc;
-    params[WIDTH] = facts->vector_width;
-    params[TILE] = facts->vector_width == 8 ? 4 : 8;
-}
 
 static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *params)
 {
@@ -27,20 +16,6 @@ static void wide_adapt(const clattn_device_facts *facts, const void *desc, int *
         params[BLOCK] = 512; /* weights are widened for each block anew, and few cores are busy
                                 anyway */
     }
-}
-
-bool clattn__panels_fit(const clattn_device_facts *facts, const void *desc, const int *params,
-                        char reason[CLATTN__REASON_BYTES])
-{
-    if (!clattn__fits_wide(facts, desc, params, reason)) {
-        return false;
-    }
-    if (params[BLOCK] % params[TILE]) {
-        snprintf(reason, CLATTN__REASON_BYTES, "BLOCK %d is no multiple of TILE %d", params[BLOCK],
-                 params[TILE]);
-        return false;
-    }
-    return clattn__fits_registers(facts, params[TILE], params[VECTORS], reason);
 }
 
 static void wide_geometry(const int *params, const int64_t extent[3], size_t global[3],
@@ -64,13 +39,6 @@ static void gemv_geometry(const int *params, const int64_t extent[3], size_t glo
     clattn__cells(params, cells, global, local);
 }
 
-bool clattn__refuse_weights(const clattn_project_desc *d, char reason[CLATTN__REASON_BYTES])
-{
-    snprintf(reason, CLATTN__REASON_BYTES, "does not take %s weights for %s",
-             clattn_type_name(d->weight_type), clattn_type_name(d->type));
-    return false;
-}
-
 static bool gemv_fits(const clattn_device_facts *facts, const void *desc, const int *params,
                       char reason[CLATTN__REASON_BYTES])
 {
@@ -87,63 +55,7 @@ static bool gemv_blocks_fits(const clattn_device_facts *facts, const void *desc,
                                              : clattn__refuse_weights(d, reason);
 }
 
-/* ---- Building and running a kernel -------------------------------------------- */
-
-static struct clattn__binding bind_product(cl_kernel kernel, const clattn_project_desc *d,
-                                           const struct project_problem *p)
-{
-    struct clattn__binding binding = {.kernel = kernel};
-    clattn__bind_view(&binding, &p->x);
-    clattn__bind_view(&binding, &p->weight);
-    clattn__bind_view(&binding, &p->bias);
-    clattn__bind_view(&binding, &p->residual);
-    clattn__bind_view(&binding, &p->y);
-    clattn__bind_int(&binding, p->rows);
-    clattn__bind_int(&binding, d->out_dim);
-    clattn__bind_int(&binding, d->in_dim);
-    return binding;
-}
-
-clattn_status clattn__project_build(struct project_op *op, const struct clattn__variant *variant,
-                                    const int *params, cl_kernel *kernel)
-{
-    const struct project_problem nothing = {0};
-    const int64_t one[3] = {1, 1, 1};
-    size_t global[3], local[3];
-    struct clattn__options options = clattn__options_begin();
-    clattn__option(&options, "TYPE", op->desc.type);
-    clattn__option(&options, "WEIGHT_TYPE", op->desc.weight_type);
-    clattn__option(&options, "OUT_TYPE", op->desc.out_type);
-    clattn__option(&options, "WITH_BIAS", op->desc.bias);
-    clattn__option(&options, "WITH_RESIDUAL", op->desc.residual);
-    clattn__option(&options, "GATED", op->desc.gated);
-    clattn__option(&options, "ACTIVATION", op->desc.activation);
-    clattn__options_of(&options, variant, params);
-    TRY(clattn__build_kernel(op->base.context, clattn__variant_file(variant), &options, kernel));
-    const clattn_project_desc none = {0};
-    const struct clattn__binding binding = bind_product(*kernel, &none, &nothing);
-    variant->geometry(params, one, global, local);
-    return clattn__first_launch(op->base.context, &binding, local);
-}
-
-size_t clattn__project_no_scratch(const struct project_op *op, int64_t rows)
-{
-    (void)op;
-    (void)rows;
-    return 0;
-}
-
-clattn_status clattn__project_launch(const struct project_op *op,
-                                     const struct clattn__variant *variant, const int *params,
-                                     cl_kernel kernel, cl_command_queue queue,
-                                     const struct project_problem *p, int64_t outputs)
-{
-    const int64_t extent[3] = {p->rows, outputs, p->batch};
-    size_t global[3], local[3];
-    variant->geometry(params, extent, global, local);
-    const struct clattn__binding binding = bind_product(kernel, &op->desc, p);
-    return clattn__launch(&binding, queue, global, local);
-}
+/* ---- As it is, and with packed weights ----------------------------------------- */
 
 static clattn_status run_product(const struct project_op *op, const struct clattn__variant *variant,
                                  const int *params, cl_kernel kernel, cl_command_queue queue,
@@ -151,57 +63,6 @@ static clattn_status run_product(const struct project_op *op, const struct clatt
 {
     (void)scratch;
     return clattn__project_launch(op, variant, params, kernel, queue, p, op->desc.out_dim);
-}
-
-/* ---- Packed weights ------------------------------------------------------------ */
-
-static struct clattn__binding bind_pack(cl_kernel kernel, int64_t out_dim, int64_t in_dim,
-                                        const struct clattn__view *weight,
-                                        const struct clattn__view *packed)
-{
-    struct clattn__binding binding = {.kernel = kernel};
-    clattn__bind_view(&binding, weight);
-    clattn__bind_view(&binding, packed);
-    clattn__bind_int(&binding, out_dim);
-    clattn__bind_int(&binding, in_dim);
-    return binding;
-}
-
-clattn_status clattn__panels_build(clattn_context *context, const int *params, cl_kernel *kernel)
-{
-    const struct clattn__view nothing = {0};
-    const size_t single[3] = {1, 1, 1};
-    struct clattn__options options = clattn__options_begin();
-    clattn__option(&options, "WIDTH", params[WIDTH]);
-    clattn__option(&options, "VECTORS", params[VECTORS]);
-    TRY(clattn__build_kernel(context, "gemm/pack_wide", &options, kernel));
-    const struct clattn__binding binding = bind_pack(*kernel, 0, 0, &nothing, &nothing);
-    return clattn__first_launch(context, &binding, single);
-}
-
-static int64_t panels_of(const struct clattn__panels *p)
-{
-    return (p->gated ? 2 : 1) *
-           clattn__divide_up(p->out_dim, p->params[WIDTH] * p->params[VECTORS]);
-}
-
-struct clattn__view clattn__panels_view(const struct clattn__panels *p, cl_mem mem)
-{
-    const int64_t panel = (int64_t)p->params[WIDTH] * p->params[VECTORS];
-    const int64_t size[4] = {p->batch, panels_of(p), p->in_dim, panel};
-    return clattn__dense_view(mem, 0, size, CLATTN_F32);
-}
-
-clattn_status clattn__panels_pack(const struct clattn__panels *p, cl_kernel kernel,
-                                  cl_command_queue queue, const struct clattn__view *weight,
-                                  const struct clattn__view *packed)
-{
-    enum { COLUMNS = 256 }; /* as in kernels/gemm/pack_wide.cl */
-    const size_t global[3] = {(size_t)panels_of(p), (size_t)clattn__divide_up(p->in_dim, COLUMNS),
-                              (size_t)p->batch};
-    const size_t local[3] = {1, 1, 1};
-    const struct clattn__binding binding = bind_pack(kernel, p->out_dim, p->in_dim, weight, packed);
-    return clattn__launch(&binding, queue, global, local);
 }
 
 static clattn_status build_packed(struct project_op *op, const struct clattn__variant *variant,
@@ -258,18 +119,6 @@ clattn_status clattn__project_keep(struct project_op *op, const struct clattn__v
     TRY(clattn__panels_pack(&panels, op->pack, op->base.context->device.queue, weight,
                             &op->weight));
     return CL(clFinish, op->base.context->device.queue);
-}
-
-/* ---- Matrices -------------------------------------------------------------------- */
-
-bool clattn__is_matrix(const struct clattn__view *view, const struct project_problem *p,
-                       int64_t columns, int64_t *pitch)
-{
-    /* Single rows may be repeated or overlap: no library takes that for a matrix. */
-    const bool whole = p->batch == 1 || (p->rows == 1 ? view->at[1] >= columns
-                                                      : view->at[1] == p->rows * view->at[2]);
-    *pitch = p->rows > 1 ? view->at[2] : p->batch > 1 && whole ? view->at[1] : columns;
-    return whole;
 }
 
 /* ---- Registry: best first ---------------------------------------------------------- */
