@@ -69,6 +69,8 @@ typedef struct clattn_device_facts {
     clattn_lanes lanes; /* probed */
     uint32_t subgroup_sizes;   /* those whose lanes were right: 8, 16, 32 and 64, or'ed */
     clattn_engine engine;      /* probed */
+    bool engine_subnormals;    /* whether it keeps f16 numbers below 2^-14, or takes them for 0;
+                                  probed; false without an engine */
     const char *lanes_reason;  /* why there are none; "" if there are */
     const char *engine_reason; /* the same of the engine */
 } clattn_device_facts;

@@ -7,14 +7,17 @@
 
 /* ---- What becomes of the facts ---------------------------------------------------------- */
 
-/* Adds "name: reason" to what was said before. */
+/* Adds "name: reason" to what was said before.  What an engine does not keep is no reason to have
+ * none. */
 static void refuse(struct clattn__prober *prober, const struct clattn__probe *probe,
                    const char *reason)
 {
     char *text = probe->engine ? prober->engine_reason : prober->lanes_reason;
     const size_t used = strlen(text);
-    snprintf(text + used, CLATTN__FACT_BYTES - used, "%s%s: %s", used ? "; " : "", probe->name,
-             reason);
+    if (!probe->subnormals) {
+        snprintf(text + used, CLATTN__FACT_BYTES - used, "%s%s: %s", used ? "; " : "", probe->name,
+                 reason);
+    }
     clattn__log(prober->device, "probe: %s: %s", probe->name, reason);
 }
 
@@ -25,8 +28,8 @@ static void believe_engine(struct clattn__prober *prober, const struct clattn__p
     clattn_device_facts *facts = &prober->device->facts;
     bool right = true;
     for (; answers->probe; answers++) {
-        right =
-            right && (answers->probe->engine != probe->engine || answers->state == CLATTN__RIGHT);
+        right = right && (answers->probe->engine != probe->engine || answers->probe->subnormals ||
+                          answers->state == CLATTN__RIGHT);
     }
     if (facts->lanes != probe->lanes || !(facts->subgroup_sizes & probe->subgroup)) {
         refuse(prober, probe, "its sub-groups are not right");
@@ -38,11 +41,14 @@ static void believe_engine(struct clattn__prober *prober, const struct clattn__p
 static void believe(struct clattn__prober *prober, const struct clattn__probe *probe,
                     const struct clattn__answer *answers)
 {
-    if (probe->engine) {
+    clattn_device_facts *facts = &prober->device->facts;
+    if (probe->subnormals) {
+        facts->engine_subnormals = facts->engine_subnormals || facts->engine == probe->engine;
+    } else if (probe->engine) {
         believe_engine(prober, probe, answers);
     } else {
-        prober->device->facts.lanes = probe->lanes;
-        prober->device->facts.subgroup_sizes |= probe->subgroup;
+        facts->lanes = probe->lanes;
+        facts->subgroup_sizes |= probe->subgroup;
     }
 }
 

@@ -28,7 +28,8 @@ enum clattn__plausible {
 
 struct clattn__answer;
 
-/* One thing that a device may have: sub-groups of one size, or an engine with one type. */
+/* One thing that a device may have: sub-groups of one size, an engine with one type, or what such
+ * an engine keeps. */
 struct clattn__probe {
     const char *name; /* in messages, cache files and on a command line */
     clattn_lanes lanes;
@@ -36,6 +37,7 @@ struct clattn__probe {
     clattn_engine engine; /* CLATTN_ENGINE_NONE: it is about lanes */
     clattn_type type;     /* an engine's operands; it is believed if it is right with each */
     int queries;          /* of all sub-groups' blocks: matrix/engine.h */
+    bool subnormals;      /* whether a right engine keeps f16's, by the same program */
     bool pairs;           /* two sub-groups, which multiply together if the engine can */
     bool emulated;        /* for tests: an engine's layouts without its instructions */
     enum clattn__plausible (*plausible)(const struct clattn__probe *probe,
@@ -49,12 +51,12 @@ struct clattn__probe {
 
 /* Until a name is NULL.  Of the engines the first that is right counts. */
 extern const struct clattn__probe clattn__probes[];
-enum { CLATTN__MAX_PROBES = 24 };
+enum { CLATTN__MAX_PROBES = 32 };
 
 /* What came of a probe. */
 struct clattn__answer {
     const struct clattn__probe *probe;
-    char key[65]; /* of its program */
+    char key[65]; /* of its program, and of what is asked of it */
     enum {
         CLATTN__PENDING,
         CLATTN__RIGHT,
@@ -68,6 +70,9 @@ void clattn__lanes_answer(struct clattn__programs *programs, cl_kernel kernel,
                           struct clattn__answer *answer);
 void clattn__engine_answer(struct clattn__programs *programs, cl_kernel kernel,
                            struct clattn__answer *answer);
+
+void clattn__subnormals_answer(struct clattn__programs *programs, cl_kernel kernel,
+                               struct clattn__answer *answer);
 
 /* Launches one work-group with one buffer, and reads it back; false with the answer. */
 bool clattn__probe_launch(struct clattn__programs *programs, cl_kernel kernel, size_t items,

@@ -139,3 +139,40 @@ void clattn__engine_answer(struct clattn__programs *programs, cl_kernel kernel,
         }
     }
 }
+
+/* ---- Subnormal numbers -------------------------------------------------------------- */
+
+/* The smallest number of f16, 2^-24, times 1: in test 0 the queries are small, in test 1 the keys,
+ * which are an instruction's other operand.  Every score is that number, which f32 has. */
+enum { SMALLEST = 0x0001, ONE = 0x3c00, SMALL_TESTS = 2 };
+
+void clattn__subnormals_answer(struct clattn__programs *programs, cl_kernel kernel,
+                               struct clattn__answer *answer)
+{
+    const float expected = 0x1p-24f;
+    const struct clattn__probe *probe = answer->probe;
+    struct data data;
+    memset(&data, 0, sizeof data);
+    memset(data.outputs, 0xff, sizeof data.outputs); /* NaN: what is not written is wrong */
+    for (int test = 0; test < SMALL_TESTS; test++) {
+        for (int i = 0; i < MOST_QUERIES + KEYS; i++) {
+            const bool small = (i < MOST_QUERIES) == (test == 0);
+            data.inputs[test][i][0] = small ? SMALLEST : ONE;
+        }
+    }
+    if (!clattn__probe_launch(programs, kernel, probe->subgroup, &data, sizeof data, answer)) {
+        return;
+    }
+    answer->state = CLATTN__RIGHT;
+    for (int n = 0; n < SMALL_TESTS * probe->queries * KEYS; n++) {
+        const int test = n / KEYS / probe->queries, i = n / KEYS % probe->queries;
+        const float got = data.outputs[test].rows[i][n % KEYS];
+        if (got != expected) {
+            answer->state = CLATTN__WRONG;
+            snprintf(answer->reason, sizeof answer->reason,
+                     "the smallest number of f16 times 1 is %g, must be %g", (double)got,
+                     (double)expected);
+            return;
+        }
+    }
+}

@@ -138,14 +138,15 @@ static void options_of(const struct clattn__probe *probe, char options[128])
 bool clattn__answer_begin(const struct clattn__programs *programs,
                           const struct clattn__probe *probe, struct clattn__answer *answer)
 {
-    char file[64], options[128], *source;
+    char file[64], options[128], asked[160], *source;
     *answer = (struct clattn__answer){.probe = probe};
     snprintf(file, sizeof file, "%s.cl", probe->file);
     if (clattn__source(programs->kernel_dir, file, &source) != CLATTN_OK) {
         return false;
     }
     options_of(probe, options);
-    clattn__program_key(&programs->device->facts, source, options, answer->key);
+    snprintf(asked, sizeof asked, "%s%s", options, probe->subnormals ? " subnormals" : "");
+    clattn__program_key(&programs->device->facts, source, asked, answer->key);
     free(source);
     return true;
 }

@@ -178,6 +178,14 @@ static enum clattn__plausible intel_dpas(const struct clattn__probe *probe,
 #define ENGINE(name, ...)                                                                          \
     ENGINE_OF(F16, false, name "_f16", __VA_ARGS__),                                               \
         ENGINE_OF(BF16, false, name "_bf16", __VA_ARGS__)
+/* Behind the engine's own: of one that is right, whether it keeps small numbers. */
+#define SUBNORMALS(name_, by, size, queries_, engine_, plausible_)                                 \
+    {                                                                                              \
+        .name = name_ "_subnormals", .lanes = CLATTN_LANES_##by, .subgroup = size,                 \
+        .engine = CLATTN_ENGINE_##engine_, .type = CLATTN_F16, .queries = queries_,                \
+        .subnormals = true, .plausible = plausible_, .file = "probe_engine",                       \
+        .answer = clattn__subnormals_answer                                                        \
+    }
 #define ENGINE_IN_PAIRS(name, ...)                                                                 \
     ENGINE_OF(F16, true, name "_pairs_f16", __VA_ARGS__),                                          \
         ENGINE_OF(BF16, true, name "_pairs_bf16", __VA_ARGS__)
@@ -197,5 +205,11 @@ const struct clattn__probe clattn__probes[] = {
     ENGINE("intel_dpas_8", INTEL, 8, 8, INTEL_DPAS_8, intel_dpas),
     ENGINE_IN_PAIRS("intel_dpas_8", INTEL, 8, 16, INTEL_DPAS_8, intel_dpas),
     ENGINE("intel_dpas_16", INTEL, 16, 16, INTEL_DPAS_16, intel_dpas),
+    SUBNORMALS("nv_mma", NV, 32, 16, NV_MMA, nv_mma),
+    SUBNORMALS("amd_wmma", AMD, 32, 16, AMD_WMMA, amd_engine),
+    SUBNORMALS("amd_wmma_gfx12", AMD, 32, 16, AMD_WMMA_GFX12, amd_engine),
+    SUBNORMALS("amd_mfma", AMD, 64, 16, AMD_MFMA, amd_engine),
+    SUBNORMALS("intel_dpas_8", INTEL, 8, 8, INTEL_DPAS_8, intel_dpas),
+    SUBNORMALS("intel_dpas_16", INTEL, 16, 16, INTEL_DPAS_16, intel_dpas),
     {NULL},
 };

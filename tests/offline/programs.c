@@ -84,7 +84,8 @@ static void visit(void *user, const char *kernel)
     now[0] = '\0';
 }
 
-/* Those whose answers would make the facts what they are. */
+/* Those whose answers would make the facts what they are; what an engine keeps is asked of its own
+ * program. */
 static void run_probes(const struct asked *asked)
 {
     clattn_context *context = asked->check.context;
@@ -92,7 +93,7 @@ static void run_probes(const struct asked *asked)
     for (const struct clattn__probe *p = clattn__probes; p->name; p++) {
         struct clattn__answer answer;
         if (p->lanes == facts->lanes && p->subgroup & facts->subgroup_sizes &&
-            (!p->engine || p->engine == facts->engine) && !asked->kernel &&
+            (!p->engine || p->engine == facts->engine) && !p->subnormals && !asked->kernel &&
             clattn__answer_begin(&context->programs, p, &answer)) {
             snprintf(now, sizeof now, "probe\t%s", p->file);
             clattn__probe_run(&context->programs, &answer);
@@ -136,6 +137,7 @@ static void add_probed(clattn_device_facts *facts, const clattn_device_facts *pr
     facts->lanes = probed->lanes;
     facts->subgroup_sizes = probed->subgroup_sizes;
     facts->engine = probed->engine;
+    facts->engine_subnormals = probed->engine_subnormals;
     facts->lanes_reason = facts->engine_reason = "";
 }
 

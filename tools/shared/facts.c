@@ -38,6 +38,7 @@ void facts_add(cJSON *json, const clattn_device_facts *f)
     }
     cJSON_AddStringToObject(json, "engine", clattn_engine_name(f->engine));
     cJSON_AddStringToObject(json, "engine_reason", f->engine_reason);
+    cJSON_AddBoolToObject(json, "engine_subnormals", f->engine_subnormals);
 }
 
 static void print_lanes(const clattn_device_facts *f)
@@ -58,7 +59,8 @@ static void print_lanes(const clattn_device_facts *f)
 static void print_engine(const clattn_device_facts *f)
 {
     if (f->engine) {
-        printf("  %-16s%s\n", "matrix engine", clattn_engine_name(f->engine));
+        printf("  %-16s%s%s\n", "matrix engine", clattn_engine_name(f->engine),
+               f->engine_subnormals ? "" : ", which takes the smallest numbers of f16 for 0");
     } else {
         printf("  %-16snone (%s)\n", "matrix engine", f->engine_reason);
     }

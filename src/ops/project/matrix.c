@@ -80,12 +80,12 @@ static bool fits(const clattn_project_desc *d, const int *params, char reason[CL
     return true;
 }
 
-/* MI200's matrix instructions take numbers too small to be normal ones of f16 for 0, which y shows
- * if it is finer (AMD, "MI200 MFMA behavior specifics"). */
+/* What an engine takes for 0, as MI200's does (AMD, "MI200 MFMA behavior specifics"), y shows if it
+ * is finer than f16. */
 static bool keeps_small_numbers(const clattn_device_facts *facts, const clattn_project_desc *d,
                                 char reason[CLATTN__REASON_BYTES])
 {
-    if (d->type == CLATTN_F16 && d->out_type == CLATTN_F32 && !strncmp(facts->name, "gfx90a", 6)) {
+    if (d->type == CLATTN_F16 && d->out_type == CLATTN_F32 && !facts->engine_subnormals) {
         snprintf(reason, CLATTN__REASON_BYTES,
                  "this device takes the smallest numbers of f16 for 0, too far off for f32");
         return false;

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LONG_MS = 60000, SHORT_MS = 300, PROBES = 21 };
+enum { LONG_MS = 60000, SHORT_MS = 300, PROBES = 27 };
 
 static const struct clattn__clues nvidia = {.vendor_id = 0x10de, .gpu = true, .name = "T4"};
 static const struct clattn__clues hopper = {
@@ -502,6 +502,74 @@ START_TEST(the_layouts_of_engines_are_right)
 }
 END_TEST
 
+/* What kernels/probe_engine.cl gives, computed without an engine; what is nearer to 0 than least,
+ * of f16 alone, is taken for 0. */
+static void write_engine(const char *least)
+{
+    char text[4096];
+    snprintf(
+        text, sizeof text,
+        "float of(const __global ushort *x) {\n"
+        "  if (TYPE == 2) return as_float((uint)*x << 16);\n"
+        "  const float f = vload_half(0, (const __global half *)x);\n"
+        "  return fabs(f) < %s ? 0.0f : f;\n"
+        "}\n"
+        "__kernel void probe_engine(__global ushort *data) {\n"
+        "  if (get_local_id(0) > 0) return;\n"
+        "  for (int t = 0; t < 3; t++) {\n"
+        "    const __global ushort *q = data + t * 80 * 32, *k = q + 16 * 32, *v = k + 32 * 32;\n"
+        "    __global float *rows = (__global float *)(data + 3 * 80 * 32) + t * 16 * 65;\n"
+        "    for (int i = 0; i < 16; i++) {\n"
+        "      float all = 0;\n"
+        "      for (int c = 0; c < 32; c++) rows[i * 64 + 32 + c] = 0;\n"
+        "      for (int j = 0; j < 32; j++) {\n"
+        "        float s = 0;\n"
+        "        for (int c = 0; c < 32; c++) s += of(q + i * 32 + c) * of(k + j * 32 + c);\n"
+        "        rows[i * 64 + j] = s;\n"
+        "        all += s;\n"
+        "        for (int c = 0; c < 32; c++) rows[i * 64 + 32 + c] += s * of(v + j * 32 + c);\n"
+        "      }\n"
+        "      rows[16 * 64 + i] = all;\n"
+        "    }\n"
+        "  }\n"
+        "}\n",
+        least);
+    file_write_text(fixture.directory, "kernels/probe_engine.cl", text);
+}
+
+/* Loop test: 0, an engine that keeps every number; 1, one that takes f16's subnormal numbers for 0,
+ * which is no reason to have no engine. */
+START_TEST(what_an_engine_takes_for_zero_is_a_fact_of_its_own)
+{
+    write_kernel(-1, "0");
+    write_engine(_i ? "0x1p-14f" : "0x1p-24f");
+    clattn_context *context = probe(&hopper, NO_PROGRAM, LONG_MS);
+    const clattn_device_facts *facts = clattn_context_facts(context);
+    ck_assert_int_eq(facts->engine, CLATTN_ENGINE_NV_MMA);
+    ck_assert_str_eq(facts->engine_reason, "");
+    ck_assert_int_eq(facts->engine_subnormals, _i == 0);
+    if (_i) {
+        assert_contains(fixture.log.text,
+                        "nv_mma_subnormals: the smallest number of f16 times 1 is 0, must be 5.96");
+    }
+    clattn_context_destroy(context);
+}
+END_TEST
+
+/* What a program says of an engine's small numbers counts for a right engine alone. */
+START_TEST(an_engine_that_is_wrong_keeps_nothing)
+{
+    const char *path =
+        program("case $1 in nv_mma_bf16) echo clattn-probe wrong $1 no;; *) " SAYS_RIGHT ";; esac");
+    clattn_context *context = probe(&hopper, path, LONG_MS);
+    const clattn_device_facts *facts = clattn_context_facts(context);
+    ck_assert_int_eq(facts->engine, CLATTN_ENGINE_NONE);
+    ck_assert(!facts->engine_subnormals);
+    ck_assert_str_eq(facts->engine_reason, "nv_mma_bf16: no");
+    clattn_context_destroy(context);
+}
+END_TEST
+
 /* A program that says the engine is right with one type alone, or with both but with wrong lanes.
  */
 START_TEST(an_engine_is_believed_if_all_of_it_is_right)
@@ -596,5 +664,7 @@ int main(void)
         suite_group(suite, "processes", fixture_open_directory, fixture_close_directory));
     TCase *engines = suite_group(suite, "engines", fixture_open_directory, fixture_close_directory);
     tcase_add_loop_test(engines, the_layouts_of_engines_are_right, 0, PROBES);
+    tcase_add_loop_test(engines, what_an_engine_takes_for_zero_is_a_fact_of_its_own, 0, 2);
+    tcase_add_test(engines, an_engine_that_is_wrong_keeps_nothing);
     return suite_run_on_device(suite);
 }
