@@ -48,6 +48,7 @@ void clattn__option(struct clattn__options *options, const char *name, int value
 void clattn__options_of(struct clattn__options *options, const struct clattn__variant *variant,
                         const int *params)
 {
+    options->params = strlen(options->text);
     for (int i = 0; i < CLATTN__MAX_PARAMS && variant->params[i].name; i++) {
         clattn__option(options, variant->params[i].name, params[i]);
     }
@@ -55,6 +56,7 @@ void clattn__options_of(struct clattn__options *options, const struct clattn__va
         const size_t used = strlen(options->text);
         snprintf(options->text + used, sizeof options->text - used, " %s", variant->flags(params));
     }
+    options->params_end = strlen(options->text);
 }
 
 clattn_status clattn__build_kernel_in(clattn_context *context, const char *file, const char *name,
@@ -64,6 +66,9 @@ clattn_status clattn__build_kernel_in(clattn_context *context, const char *file,
     snprintf(path, sizeof path, "%s.cl", file);
     snprintf(function, sizeof function, "%s", name);
     *strchr(function, '/') = '_';
+    clattn__log(&context->device, "program %s: %.*s%s;%.*s", path, (int)options->params,
+                options->text, options->text + options->params_end,
+                (int)(options->params_end - options->params), options->text + options->params);
     return clattn__kernel_create(&context->programs, path, function, options->text, out);
 }
 

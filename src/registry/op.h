@@ -29,6 +29,8 @@ clattn_status clattn__op_check(const clattn_op *op, const struct clattn__family 
 /* A kernel's Params as compiler options. */
 struct clattn__options {
     char text[640];
+    size_t params, params_end; /* where the variant's parameters stand; the rest is what the
+                                * descriptor says */
 };
 
 struct clattn__options clattn__options_begin(void);

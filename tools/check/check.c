@@ -1,6 +1,7 @@
 /* clattn check: every kernel that fits this device, on every case, against the
  * double-precision reference. */
 #include "commands.h"
+#include "coverage.h"
 #include "plan.h"
 #include "report.h"
 #include "shared/message.h"
@@ -8,14 +9,15 @@
 #include "shared/report.h"
 #include "shared/session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct check_options {
     common_options common;
-    bool smoke, full;
-    const char *op, *line, *kernel, *type, *report;
+    bool smoke, full, coverage;
+    const char *op, *line, *cases, *kernel, *type, *report, *cache_dir;
     int32_t random, params, seconds;
     bool params_all;
     int64_t seed;
@@ -55,7 +57,10 @@ static const option_row rows[] = {
      "cases of one operation, such as attention"},
     {"case", "LINE", parse_text, offsetof(check_options, line),
      "this case alone, as a failure prints it"},
-    {"kernel", "NAME", parse_text, offsetof(check_options, kernel), "one kernel alone"},
+    {"cases", "FILE", parse_text, offsetof(check_options, cases),
+     "the cases in a file, a line each; - reads them from stdin"},
+    {"kernel", "NAMES", parse_text, offsetof(check_options, kernel),
+     "these kernels alone: 'tiled', 'attention/row,block/norm'"},
     {"type", "TYPE", parse_type_name, offsetof(check_options, type),
      "every case with this storage type (f32, f16, bf16) instead of its own"},
     {"random", "N", parse_count, offsetof(check_options, random),
@@ -68,6 +73,11 @@ static const option_row rows[] = {
     {"seed", "N", parse_seed, offsetof(check_options, seed),
      "where random cases and sets begin (default 1)"},
     {NULL, NULL, NULL, 0, "Results"},
+    {"coverage", NULL, NULL, offsetof(check_options, coverage),
+     "also tells how many programs the cases compile for each kernel, and which\n"
+     "of their options never come together"},
+    {"cache-dir", "DIR", parse_text, offsetof(check_options, cache_dir),
+     "keeps compiled programs there for another time (default: nowhere)"},
     {"report", "FILE.json", parse_text, offsetof(check_options, report),
      "also as a file (with --full: clattn-check-DEVICE.json)"},
 };
@@ -97,8 +107,10 @@ typedef struct run {
     check_report report;
     const char *text; /* of the case at work */
     const struct test_case *c;
-    check_job *job; /* NULL: every kernel */
-    bool late;      /* what is needed all the same gets the chosen kernel alone */
+    check_job *job;     /* NULL: every kernel */
+    bool late;          /* what is needed all the same gets the chosen kernel alone */
+    coverage *coverage; /* NULL = nobody asks */
+    bool uncovered;
 } run;
 
 static void show_progress(const run *r)
@@ -124,10 +136,28 @@ static void report_failure(run *r, const char *kernel, const struct check_result
     check_report_failure(&r->report, r->c->op, r->text, kernel, result->why);
 }
 
+static bool is_name(const char *text, size_t length, const char *name)
+{
+    return strlen(name) == length && !strncmp(text, name, length);
+}
+
+/* wanted: names with commas between them, as "attention/tiled" or "tiled"; NULL = all. */
 static bool wanted(const char *wanted, const char *kernel)
 {
     const char *slash = strchr(kernel, '/');
-    return !wanted || !strcmp(wanted, kernel) || (slash && !strcmp(wanted, slash + 1));
+    for (const char *at = wanted; at && *at; at += strspn(at, ",")) {
+        const size_t length = strcspn(at, ",");
+        if (is_name(at, length, kernel) || (slash && is_name(at, length, slash + 1)))
+            return true;
+        at += length;
+    }
+    return !wanted;
+}
+
+/* One name alone forces kernels that are taken only when named. */
+static bool forces(const check_options *options)
+{
+    return options->kernel && !strchr(options->kernel, ',');
 }
 
 /* kernel "": the one that the library chooses, whose name is then known. */
@@ -173,7 +203,12 @@ static bool run_case(run *r, const char *line)
     r->text = rest[0] == '-' ? rest : rest + strcspn(rest, " \t");
     r->text += strspn(r->text, " \t");
     r->c = &c;
-    if (r->options->kernel && !c.kernel[0])
+    if (r->coverage) {
+        char whole[1200];
+        snprintf(whole, sizeof whole, "%s %s", c.op, r->text);
+        coverage_case(r->coverage, whole);
+    }
+    if (forces(r->options) && !c.kernel[0])
         snprintf(c.kernel, sizeof c.kernel, "%s", r->options->kernel);
     if (r->job && (r->late || r->job->kernels == KERNELS_CHOSEN) && !r->options->kernel)
         run_kernel(r, c.kernel);
@@ -235,6 +270,32 @@ static bool run_random(run *r)
     return true;
 }
 
+/* One line without its end; false at the end of the file. */
+static bool read_line(FILE *file, char *text, int bytes)
+{
+    if (!fgets(text, bytes, file))
+        return false;
+    text[strcspn(text, "\r\n")] = '\0';
+    return true;
+}
+
+static bool run_cases(run *r)
+{
+    const char *path = r->options->cases;
+    FILE *file = strcmp(path, "-") ? fopen(path, "r") : stdin;
+    char text[1024];
+    bool done = file;
+    if (!file)
+        fail("--cases '%s': %s", path, strerror(errno));
+    while (done && read_line(file, text, sizeof text)) {
+        if (text[strspn(text, " \t")] && text[0] != '#')
+            done = run_case(r, text);
+    }
+    if (file && file != stdin)
+        fclose(file);
+    return done;
+}
+
 static bool count_line(void *user, const char *text)
 {
     (void)text;
@@ -287,18 +348,21 @@ static int finish(run *r, output_set *files, const char *path)
         return fail("--report '%s': %s", path, why.text);
     if (path)
         note("the report is in '%s'", path);
-    return counts[CHECK_FAILED] ? EXIT_FAILED : EXIT_DONE;
+    return counts[CHECK_FAILED] || r->uncovered ? EXIT_FAILED : EXIT_DONE;
 }
 
 static bool sensible(const check_options *o)
 {
     const usage_rule wrong[] = {
-        {(o->line != NULL) + (o->random > 0) + (o->params > 0) + o->params_all > 1,
-         "--case, --random, --params and --params-all exclude each other"},
+        {(o->line != NULL) + (o->cases != NULL) + (o->random > 0) + (o->params > 0) +
+                 o->params_all >
+             1,
+         "--case, --cases, --random, --params and --params-all exclude each other"},
         {o->smoke && o->full, "--smoke and --full exclude each other"},
         {o->seconds >= 0 && !o->full, "--seconds is for --full"},
-        {o->full && (o->line || o->random || o->params || o->params_all),
-         "--full is for the cases in files: not with --case, --random or --params"},
+        {o->full && (o->line || o->cases || o->random || o->params || o->params_all),
+         "--full is for the cases that are built in: not with --case, --cases, --random or "
+         "--params"},
     };
     return options_make_sense(wrong, sizeof wrong / sizeof wrong[0]);
 }
@@ -319,9 +383,27 @@ static bool run_wanted(run *r)
 {
     const check_options *o = r->options;
     return o->line                      ? run_case(r, o->line)
+           : o->cases                   ? run_cases(r)
            : o->random                  ? run_random(r)
            : o->params || o->params_all ? run_params(r)
                                         : run_plan(r);
+}
+
+/* A case that the search for pairs made: whether it is right is no matter here. */
+static void try_line(void *user, const char *text, const char *kernel)
+{
+    const run *r = user;
+    struct check_result result;
+    struct test_case c;
+    char why[256];
+    if (case_parse(text, NULL, &c, why, sizeof why))
+        check_run(&r->check, &c, kernel, &result);
+}
+
+static int tell_coverage(run *r)
+{
+    coverage_search(r->coverage, try_line, r);
+    return coverage_print(r->coverage) ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* Everything but the session. */
@@ -334,10 +416,22 @@ static int run_session(run *r)
     int status = EXIT_FAILED;
     if (path && !output_add(&files, path, &why))
         fail("--report '%s': %s", path, why.text);
-    else if (run_wanted(r))
+    else if (run_wanted(r)) {
+        if (r->coverage)
+            r->uncovered = tell_coverage(r) != EXIT_DONE;
         status = finish(r, &files, path);
+    }
     output_free(&files);
     return status;
+}
+
+static void free_run(run *r)
+{
+    if (r) {
+        cJSON_Delete(r->report.failures);
+        coverage_free(r->coverage);
+    }
+    free(r);
 }
 
 int cmd_check(int argc, char **argv)
@@ -352,14 +446,19 @@ int cmd_check(int argc, char **argv)
     if (!sensible(&options) || !known_op(options.op))
         return EXIT_USAGE;
     options.seconds = options.seconds < 0 ? DEFAULT_SECONDS : options.seconds;
-    /* Hundreds of special kernels are not worth keeping in the user's cache. */
-    if (!session_find(&options.common, &device) || !session_open(&s, &options.common, device, ""))
-        return EXIT_FAILED;
     run *r = calloc(1, sizeof *r);
-    if (!r || !(r->report.failures = cJSON_CreateArray())) {
-        free(r);
-        session_close(&s);
+    if (!r || !(r->report.failures = cJSON_CreateArray()) ||
+        (options.coverage && !(r->coverage = coverage_new()))) {
+        free_run(r);
         return fail("out of memory");
+    }
+    options.common.log = options.coverage ? coverage_log : NULL;
+    options.common.log_user = r->coverage;
+    /* Hundreds of special kernels are not worth keeping in the user's cache. */
+    if (!session_find(&options.common, &device) ||
+        !session_open(&s, &options.common, device, options.cache_dir ? options.cache_dir : "")) {
+        free_run(r);
+        return EXIT_FAILED;
     }
     r->options = &options;
     r->check = (struct check){s.context, s.queue};
@@ -372,8 +471,7 @@ int cmd_check(int argc, char **argv)
                                                               : NULL;
     r->report.seed = options.seed;
     status = run_session(r);
-    cJSON_Delete(r->report.failures);
-    free(r);
     session_close(&s);
+    free_run(r);
     return status;
 }

@@ -13,6 +13,8 @@ typedef struct common_options {
     bool json;
     bool quiet;
     bool verbose;
+    void (*log)(void *user, const char *text); /* a command's own reader of the library's log */
+    void *log_user;
 } common_options;
 
 /* Reads a whole value into *target.  NULL if it could, else what it expects:

@@ -6,10 +6,14 @@
 #include <time.h>
 #include <unistd.h>
 
-static void log_to_stderr(void *user, const char *text)
+/* user: the common options, which outlive the session. */
+static void pass_log_on(void *user, const char *text)
 {
-    (void)user;
-    fprintf(stderr, "%s\n", text);
+    const common_options *common = user;
+    if (common->verbose)
+        fprintf(stderr, "%s\n", text);
+    if (common->log)
+        common->log(common->log_user, text);
 }
 
 bool session_find(const common_options *common, cl_device_id *device)
@@ -61,7 +65,8 @@ bool session_open(session *s, const common_options *common, cl_device_id device,
     const clattn_context_desc desc = {.device = device,
                                       .cache_dir = cache_dir,
                                       .probe_program = probe_program,
-                                      .log = common->verbose ? log_to_stderr : NULL};
+                                      .log = common->verbose || common->log ? pass_log_on : NULL,
+                                      .user = (void *)common};
     if (clattn_context_create(&desc, &s->context) != CLATTN_OK) {
         fail("opening the device: %s", clattn_error());
         return false;

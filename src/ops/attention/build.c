@@ -121,7 +121,9 @@ struct clattn__options clattn__attention_options(const struct clattn__variant *v
     for (size_t i = 0; i < sizeof macros / sizeof *macros; i++) {
         clattn__option(&options, macros[i].name, macros[i].value);
     }
-    clattn__options_of(&options, variant, params);
+    if (variant) {
+        clattn__options_of(&options, variant, params);
+    }
     return options;
 }
 
@@ -163,8 +165,7 @@ static clattn_status build_merge(struct attention_op *op, const struct clattn__v
 static clattn_status build_weights(struct attention_op *op)
 {
     const size_t single[3] = {1, 1, 1};
-    struct clattn__options options =
-        clattn__attention_options(op->base.variant, op->base.params, &op->desc);
+    struct clattn__options options = clattn__attention_options(NULL, NULL, &op->desc);
     clattn__option(&options, "QUERY_HEADS", op->desc.query_heads);
     clattn__option(&options, "STAGE", op->desc.weights_stage);
     TRY(clattn__build_kernel(op->base.context, "attention/weights", &options, &op->weights));
