@@ -1,6 +1,6 @@
 /* Which programs the cases compile, and which of their options come together in one: what
- * `clattn check --coverage` tells.  Faults hide where two options meet, so every two values that can
- * meet should; more programs than that takes cost time and show little. */
+ * `clattn check --coverage` tells.  Faults hide where two options meet, so every two values that
+ * can meet should; more programs than that takes cost time and show little. */
 #ifndef TOOLS_CHECK_COVERAGE_H
 #define TOOLS_CHECK_COVERAGE_H
 
