@@ -229,17 +229,3 @@ void case_write(const struct test_case *c, char *line, size_t bytes)
     write_options(shared, c, &unsaid, line, bytes);
     write_options(op ? op->options : NULL, c, &unsaid, line, bytes);
 }
-
-int64_t case_number(const char *list, int64_t n)
-{
-    for (; n > 0 && strchr(list, ','); n--) {
-        list = strchr(list, ',') + 1;
-    }
-    return strtoll(list, NULL, 10);
-}
-
-clattn_type case_weight_type(const struct test_case *c)
-{
-    const clattn_type type = c->own.project.weight_type;
-    return type == CLATTN_F32 ? c->type : type;
-}

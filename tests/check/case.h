@@ -80,6 +80,8 @@ bool case_parse(const char *line, const char *op, struct test_case *out, char *w
 /* The line that case_parse would read so, with its op. */
 void case_write(const struct test_case *c, char *line, size_t bytes);
 
+/* ---- case_values.c ------------------------------------------------------------ */
+
 /* The n-th number of a list such as "3,-1"; the last is repeated. */
 int64_t case_number(const char *list, int64_t n);
 

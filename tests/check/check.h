@@ -80,7 +80,7 @@ int check_params_distance(const char *a, const char *b);
  * there is none of that name. */
 const char *check_cases(const char *tier);
 
-/* ---- For the ops' own files ------------------------------------------------ */
+/* ---- result.c: for the ops' own files ---------------------------------------- */
 
 /* Compares a downloaded output with the reference: tolerance absolute + relative,
  * NaN where the reference is NaN and nowhere else, canaries untouched.  False and the

@@ -1,4 +1,5 @@
-/* params.c: parameters forced by the caller, and the sets that a kernel can be compiled with. */
+/* params.c and candidates.c: parameters forced by the caller, and the sets that a kernel can be
+ * compiled with. */
 #include "support/attention.h"
 #include "support/fixture.h"
 

@@ -1,4 +1,4 @@
-/* tune.c: a kernel that was chosen is taken where it fits, and a file that names none is not
+/* kept.c: a kernel that was chosen is taken where it fits, and a file that names none is not
  * believed.  gemm/plain fits every device and is chosen by none. */
 #include "support/tensors.h"
 #include "support/tuning.h"

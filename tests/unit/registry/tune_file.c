@@ -1,4 +1,4 @@
-/* tune.c: files that are stale or garbled are not trusted, and places that cannot be written are
+/* kept.c: files that are stale or garbled are not trusted, and places that cannot be written are
  * only logged. */
 #include "support/tuning.h"
 

@@ -1,4 +1,4 @@
-/* variant.c: which kernel serves, forced, refused or because others do not compile. */
+/* choose.c and create.c: which kernel serves, forced, refused or because others do not compile. */
 #include "support/fixture.h"
 
 #include "ops/attention/attention.h"

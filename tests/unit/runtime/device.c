@@ -1,4 +1,4 @@
-/* device.c: listing and finding devices, and what is found out about them. */
+/* find.c and device.c: listing and finding devices, and what is found out about them. */
 #include "support/fixture.h"
 
 #include <ctype.h>

@@ -1,4 +1,4 @@
-/* ops/attention/attention.c: what a descriptor may say, and what its zeros stand for. */
+/* ops/attention/desc.c: what a descriptor may say, and what its zeros stand for. */
 #include "support/attention.h"
 #include "support/fixture.h"
 
