@@ -1,5 +1,5 @@
-/* Tiles of queries, keys and values in local memory and their products in registers: what
- * attention/tiled and attention/subgroup have in common.
+/* Tiles of queries, keys and values in local memory and their products in registers, for the kernels
+ * of attention/tiled.h.
  *
  * A work-group of ITEMS owns TILE_Q queries of one head and walks the keys TILE_K at a time.
  * Work-item y * LANES + x owns the ROWS queries from y * ROWS on, 4 keys of each tile from x * 4
@@ -13,6 +13,12 @@
  * Params: TYPE, OUT_TYPE, HEAD_DIM, VALUE_DIM, GROUP, TILE_Q, TILE_K (powers of two), CHUNK (words
  *         of a row that are in local memory at a time), ROWS (4 or 8), PER_WORD, UNROLLED (0 on
  *         CPUs, which compile sooner then), those of score.h. */
+#include "base.h"
+#include "online_softmax.h"
+#include "attention/arguments.h"
+#include "attention/score.h"
+#include "attention/units.h"
+
 #if UNROLLED
 #define EACH UNROLL /* index of an array that is to stay in registers */
 #else
@@ -287,6 +293,9 @@ INLINE void finish_scores(float4 score[ROWS], const struct score_arguments *a, c
         score[ROWS - 1] = finished;
     }
 }
+
+/* What the work-items of a row join their shares to. */
+enum of_row { LARGEST, SUM };
 
 INLINE float largest(const float4 score)
 {

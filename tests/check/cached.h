@@ -29,6 +29,8 @@ enum {
     CACHED_OPERANDS
 };
 
+enum { SCALED = 32 }; /* columns that share a scale, where keys and values are i8 */
+
 /* The options that say where keys lie, for tables of options. */
 #define CACHED_OPTIONS                                                                             \
     CASE_OPTION("--page-rows", CASE_INTEGER, own.cache.page_rows),                                 \
@@ -51,6 +53,12 @@ int64_t cached_queries(const struct test_case *c, int64_t b);
 int64_t cached_keys(const struct test_case *c, int64_t b);
 int64_t cached_first_query(const struct test_case *c, int64_t b);
 int64_t cached_key_span(const struct test_case *c);
+
+/* The first key of an entry that is still there (a ring keeps the newest), what is added to its
+ * queries' numbers, and batch and row where a key of it lies in k and v. */
+int64_t cached_first_key(const struct test_case *c, int64_t b);
+int64_t cached_offset(const struct test_case *c, int64_t b);
+void cached_place(const struct trial *t, int64_t b, int64_t j, int64_t at[4]);
 
 /* Calls visit for each batch entry or sequence with its attention, keys in order.  False without
  * memory. */

@@ -1,6 +1,6 @@
 """What is timed, and what each case has to reach: the inputs are the same for everyone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ml_dtypes
 import numpy as np
@@ -94,6 +94,21 @@ CASES = (
          bars=(("OpenBLAS", 0.95), ("CLBlast", 10.0)), first_use=True),
     Case("GEMV 1 x 4096 x 4096", rows=1, inputs=4096, outputs=4096),
 )  # fmt: skip
+
+
+def small(case):
+    """The same kind of case, of a size that takes no time."""
+    kv_heads = 2 if case.kv_heads else 0
+    shape = {"rows": min(case.rows, 32), "inputs": 64, "outputs": 96} if case.rows else {
+        "heads": 4, "kv_heads": kv_heads, "nq": min(case.nq, 32), "nk": 40 if case.nq == 1 else 32, "dim": 16,
+        "window": min(case.window, 8)}  # fmt: skip
+    made = replace(case, **shape)
+    return replace(made, name=f"tiny {made.line}")
+
+
+TINY = tuple(small(case) for case in CASES if case.name.startswith((
+    "prefill, 32 heads x 2048, D 64, causal, f16", "prefill, 16 heads x 2048, D 128, bf16", "short", "decode, 1 query, 32/8",
+    "mask", "bias", "window", "GEMM", "GEMV")))  # fmt: skip
 
 
 # ---- Inputs and the reference ----------------------------------------------

@@ -23,20 +23,30 @@ parser.add_argument("--threads", metavar="N", type=int, default=len(os.sched_get
                     help="processors for everyone (default: all)")  # fmt: skip
 parser.add_argument("--device", metavar="TEXT", default="", help="clattn's device (default: the first)")
 parser.add_argument("--gguf", metavar="FILE", type=Path, help="in place of the package's")
+parser.add_argument("--tiny", action="store_true",
+                    help="whether all of it works: one turn of few tokens, counted, with llama.cpp if it is installed")  # fmt: skip
 parser.add_argument("--out", metavar="FILE", type=Path, default=Path("build/peers/generate.json"), help="the results as JSON")
 parser.add_argument("--clattn", required=True, help=argparse.SUPPRESS)
 options = parser.parse_args()
+if options.tiny:
+    options.rounds = 1
 
 # Before anything starts threads: the same processors for both.
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
 os.environ["POCL_MAX_PTHREAD_COUNT"] = str(options.threads)
 
-import llama_cpp  # noqa: E402
 import numpy as np  # noqa: E402
+
+try:
+    import llama_cpp
+except ImportError as error:
+    if not options.tiny:
+        raise
+    llama_cpp, why_missing = None, error
 
 import machine  # noqa: E402
 
-PROMPT, NEW = 512, 128
+PROMPT, NEW = (16, 4) if options.tiny else (512, 128)
 CACHE_BYTES = 30 * 2 * 3 * 64 * 2  # of a token: layers, keys and values, heads, columns, f16
 ROOM = 100e6  # that it may take beside file and cache
 
@@ -53,7 +63,8 @@ class Clattn:
 
     def __init__(self, model):
         self.model, self.turns, self.peak = model, [], 0
-        self.prompt = self.cut((Path(__file__).parents[2] / "README.md").read_text("utf-8"))
+        text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+        self.prompt = self.cut(text[: 16 * PROMPT])
 
     def run(self, command, *words):
         """What it tells, seconds of the process, and the most memory it took."""
@@ -153,11 +164,23 @@ def table(ours, theirs):
     yield "| | clattn | llama.cpp | clattn is faster by | by the medians |"
     yield "| --- | --- | --- | --- | --- |"
     for key, what, form, is_time in rows:
-        ratios = []
-        for kind in ("best", "median"):
-            ratio = ours[key][kind] / theirs[key][kind]
-            ratios.append(f"{1 / ratio if is_time else ratio:.2f}")
-        yield f"| {what} | {form.format(ours[key]['best'])} | {form.format(theirs[key]['best'])} | {' | '.join(ratios)} |"
+        other, ratios = "-", ["-", "-"]
+        if theirs:
+            other = form.format(theirs[key]["best"])
+            ratios = [ours[key][kind] / theirs[key][kind] for kind in ("best", "median")]
+            ratios = [f"{1 / ratio if is_time else ratio:.2f}" for ratio in ratios]
+        yield f"| {what} | {form.format(ours[key]['best'])} | {other} | {' | '.join(ratios)} |"
+
+
+def count(answers):
+    """Of a tiny run: each turn made the same tokens, and so many; a peer is one more."""
+    failed = sum(ids != answers[0] for ids in answers)
+    if failed:
+        print(f"FAILED clattn generate: its turns made {answers}")
+    if not llama_cpp:
+        print(f"SKIPPED llama.cpp: {why_missing}")
+    print(f"{len(answers) - failed + bool(llama_cpp)} passed, {failed} failed, {0 if llama_cpp else 1} skipped")
+    return 1 if failed else 0
 
 
 def main():
@@ -165,28 +188,31 @@ def main():
     model = options.gguf or Path(found.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
     clattn = Clattn(model)
     clattn.turn()  # compiles what is not in the cache
-    clattn.peak = 0
+    answers, clattn.peak = [clattn.new], 0
     clattn.turn()
     peak = clattn.peak  # later it would be this process's, with a model in it, that forks
     clattn.turns = []
     chat, _, _ = clattn.run("tokenize", "--chat", "Why is the sky blue?")
-    llama = LlamaCpp(model, clattn.ids, chat["texts"][0]["ids"])
+    llama = LlamaCpp(model, clattn.ids, chat["texts"][0]["ids"]) if llama_cpp else None
     for number in range(options.rounds):
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
         clattn.turn()
-        llama.turn(clattn.new)
-    ours, theirs = summary(clattn.turns), summary(llama.turns)
+        answers.append(clattn.new)
+        if llama:
+            llama.turn(clattn.new)
+    ours, theirs = summary(clattn.turns), summary(llama.turns) if llama else None
     allowed = model.stat().st_size + (PROMPT + NEW) * CACHE_BYTES + ROOM
     facts = machine.describe(options.threads)
-    print(f"{facts['cpu']}, {options.threads} threads; {clattn.device}; llama-cpp-python {llama_cpp.__version__}; "
-          f"best of {options.rounds} rounds\n")  # fmt: skip
+    version = f"llama-cpp-python {llama_cpp.__version__}" if llama else "llama.cpp is not there"
+    print(f"{facts['cpu']}, {options.threads} threads; {clattn.device}; {version}; best of {options.rounds} rounds\n")
     print("\n".join(table(ours, theirs)))
     print(f"\nclattn took {peak / 1e6:.0f} MB of memory at most; file, cache and {ROOM / 1e6:.0f} MB are {allowed / 1e6:.0f}")
     result = {"machine": facts, "device": clattn.device, "clattn": ours, "llama.cpp": theirs, "peak_bytes": peak,
-              "allowed_bytes": allowed, "turns": {"clattn": clattn.turns, "llama.cpp": llama.turns}}  # fmt: skip
+              "allowed_bytes": allowed, "turns": {"clattn": clattn.turns, "llama.cpp": llama.turns if llama else []}}  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1))
+    return count(answers) if options.tiny else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

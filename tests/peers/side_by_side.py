@@ -17,10 +17,14 @@ parser.add_argument("--threads", metavar="N", type=int, default=len(os.sched_get
                     help="processors for everyone (default: all)")  # fmt: skip
 parser.add_argument("--device", metavar="TEXT", default="", help="clattn's device (default: PoCL's)")
 parser.add_argument("--intel", action="store_true", help="clattn on Intel's CPU runtime instead of PoCL")
+parser.add_argument("--tiny", action="store_true",
+                    help="whether all of it works: a short turn of small cases, counted, with peers that are installed")  # fmt: skip
 parser.add_argument("--no-first-use", action="store_true", help="leave out what first use takes")
 parser.add_argument("--out", metavar="DIR", default="build/peers", help="for peers.md and peers.json")
 parser.add_argument("--worker", required=True, help=argparse.SUPPRESS)
 options = parser.parse_args()
+if options.tiny:
+    options.rounds, options.seconds = 1, 0.0
 if options.rounds < 1 or options.threads < 1:
     parser.error("--rounds and --threads begin at 1")
 
@@ -113,8 +117,10 @@ def make_ways(case, arrays, found):
         for name, make in peer.ways(case, arrays):
             try:
                 ways.append(Way(name, make))
-            except Exception as error:  # whatever a peer raises is its reason
+            except peers.Cannot as error:
                 cannot[name] = one_line(error)
+            except Exception as error:  # whatever a peer raises is its reason
+                cannot[name] = f"failed: {one_line(error)}"
     return ways, cannot
 
 
@@ -136,7 +142,7 @@ def with_clblast(case, arrays, worker, cannot):
     try:
         return Slot(worker, CLBLAST, case, arrays, "clblast")
     except Refused as error:
-        cannot["CLBlast"] = one_line(error)
+        cannot["CLBlast"] = f"failed: {one_line(error)}"
         return None
 
 
@@ -210,8 +216,24 @@ def write(result):
     print(text)
 
 
+def count(rows, missing):
+    """Of a tiny run: every case of clattn's, and every way of a peer that takes it."""
+    passed = failed = 0
+    for row in rows:
+        wrong = [] if row["right"] else [f"clattn's values are wrong: {row['error']:.1e}"]
+        wrong += [f"{name} {why}" for name, why in row["cannot"].items() if why.startswith("failed: ")]
+        for why in wrong:
+            print(f"FAILED {row['name']}: {why}")
+        failed += len(wrong)
+        passed += row["right"] + len(row["peers"])
+    for name, why in missing.items():
+        print(f"SKIPPED {name}: {why}")
+    print(f"{passed} passed, {failed} failed, {len(missing)} skipped")
+    return 1 if failed else 0
+
+
 def main():
-    chosen = [case for case in cases.CASES if options.only.lower() in case.name.lower()]
+    chosen = [case for case in (cases.TINY if options.tiny else cases.CASES) if options.only.lower() in case.name.lower()]
     if not chosen:
         parser.error(f"--only '{options.only}': no case has that in its name")
     device = options.device or ("Intel" if options.intel else "Portable Computing Language")
@@ -235,6 +257,8 @@ def main():
         result["first_use"] = first_use(device, [case for case in chosen if case.first_use])
     report.judge(result["rows"])
     write(result)
+    if options.tiny:
+        return count(result["rows"], missing)
     wrong = [row["name"] for row in result["rows"] if not row["right"]]
     for name in wrong:
         print(f"clattn's values are wrong: {name}", file=sys.stderr)

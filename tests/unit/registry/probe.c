@@ -1,128 +1,12 @@
-/* probe.c: what a device is believed to have, who tries it, and what is remembered.
- *
- * Clues are made up here, and so are most of the programs that answer, so that every outcome shows
- * on any device. */
-#include "registry/context.h"
-#include "support/fixture.h"
+/* probe.c: what a device is believed to have, and who tries it. */
+#include "probing.h"
 
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
+#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { LONG_MS = 60000, SHORT_MS = 300, PROBES = 27 };
-
-static const struct clattn__clues nvidia = {.vendor_id = 0x10de, .gpu = true, .name = "T4"};
-static const struct clattn__clues hopper = {
-    .vendor_id = 0x10de, .gpu = true, .name = "H100", .compute_major = 9};
-static const struct clattn__clues intel = {
-    .vendor_id = 0x8086, .name = "CPU", .intel_subgroups = true, .intel_sizes = 4 | 8 | 16 | 32};
-
-static clattn_context *probe(const struct clattn__clues *clues, const char *program, int silence_ms)
-{
-    char kernels[PATH_TEXT_BYTES + 16];
-    snprintf(kernels, sizeof kernels, "%s/kernels", fixture.directory);
-    const clattn_context_desc desc = {.cache_dir = fixture.directory,
-                                      .kernel_dir = access(kernels, F_OK) == 0 ? kernels : "",
-                                      .probe_program = program,
-                                      .log = log_append,
-                                      .user = &fixture.log};
-    clattn_context *context;
-    assert_ok(clattn__context_open(&desc, NULL, &context));
-    clattn__probe(&context->prober, clues, silence_ms);
-    return context;
-}
-
-/* ---- Programs that answer ---------------------------------------------------- */
-
-/* The probe's name is $1; FIRST runs before it is tried and ANSWER after. */
-static const char *program(const char *answer)
-{
-    static char path[PATH_TEXT_BYTES + 16];
-    char text[4096];
-    snprintf(text, sizeof text,
-             "#!/bin/sh\n"
-             "shift 2\n"
-             "while [ $# -gt 0 ]; do\n"
-             "echo $1 >>'%s/tried'\n"
-             "echo clattn-probe try $1\n"
-             "%s\n"
-             "shift 2\n"
-             "done\n",
-             fixture.directory, answer);
-    file_write_text(fixture.directory, "program", text);
-    snprintf(path, sizeof path, "%s/program", fixture.directory);
-    ck_assert_int_eq(chmod(path, 0755), 0);
-    return path;
-}
-
-#define SAYS_RIGHT "echo clattn-probe right $1"
-#define NO_PROGRAM "/no/such/clattn-probe"
-
-/* How many probes the programs have tried so far. */
-static int tried(void)
-{
-    int count = 0;
-    if (directory_count(fixture.directory, "tried", NULL)) {
-        char *text = file_read(fixture.directory, "tried", &(size_t){0});
-        for (const char *c = text; *c; c++) {
-            count += *c == '\n';
-        }
-        free(text);
-    }
-    return count;
-}
-
-static int records(void) { return directory_count(fixture.directory, ".probe", NULL); }
-static int marks(void) { return directory_count(fixture.directory, ".mark", NULL); }
-
-/* Nothing is left behind but records, the program, what it tried, and kernels. */
-static void assert_lanes(clattn_context *context, clattn_lanes lanes, uint32_t sizes)
-{
-    const clattn_device_facts *facts = clattn_context_facts(context);
-    ck_assert_int_eq(facts->lanes, lanes);
-    ck_assert_uint_eq(facts->subgroup_sizes, sizes);
-    ck_assert_int_eq(facts->lanes_reason[0] == '\0', lanes != CLATTN_LANES_NONE);
-    ck_assert_int_eq(marks(), 0);
-    clattn_context_destroy(context);
-}
-
-static void assert_refusal(clattn_context *context, const char *words)
-{
-    const clattn_device_facts *facts = clattn_context_facts(context);
-    assert_contains(facts->lanes_reason, words);
-    assert_contains(fixture.log.text, words);
-    assert_lanes(context, CLATTN_LANES_NONE, 0);
-}
-
-/* ---- Kernels ------------------------------------------------------------------- */
-
-/* Writes what lanes.h would give, computed without lanes, and value in one place of one lane. */
-static void write_kernel(int place, const char *value)
-{
-    char text[4096];
-    snprintf(text, sizeof text,
-             "float own(int t, int l) { return 64 * t + l; }\n"
-             "__kernel void probe_lanes(__global float *a) {\n"
-             "  const int n = SUBGROUP, i = get_local_id(0), t = i / n, l = i %% n;\n"
-             "  float all = 0, four = 0;\n"
-             "  for (int o = 0; o < n; o++) {\n"
-             "    all += own(t, o);\n"
-             "    four += (o & ~6) == (l & ~6) ? own(t, o) : 0;\n"
-             "  }\n"
-             "  const float r[11] = {l, t, own(t, (5 * l + 3) %% n), own(t, n - 1), all, four,\n"
-             "                       -own(t, 0), own(t, l | 3), 0, t, 1};\n"
-             "  for (int j = 0; j < 17; j++)\n"
-             "    a[i * 17 + j] = j < 11 ? r[j] : 1 << j - 11 < n ? own(t, l ^ 1 << j - 11) : 0;\n"
-             "  if (i == n + 2 && %d >= 0) a[i * 17 + %d] = %s;\n"
-             "}\n",
-             place, place, value);
-    file_write_text(fixture.directory, "kernels/probe_lanes.cl", text);
-}
+enum { PROBES = 27 };
 
 /* ---- What is tried ------------------------------------------------------------ */
 
@@ -309,63 +193,6 @@ START_TEST(a_host_that_ignores_its_children_gets_the_answer)
 }
 END_TEST
 
-/* ---- What is remembered ---------------------------------------------------------- */
-
-START_TEST(what_was_right_is_not_tried_again)
-{
-    assert_lanes(probe(&intel, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_INTEL, 8 | 16 | 32);
-    ck_assert_int_eq(records(), 3);
-    assert_lanes(probe(&intel, program("exit 1"), LONG_MS), CLATTN_LANES_INTEL, 8 | 16 | 32);
-    ck_assert_int_eq(tried(), 3);
-}
-END_TEST
-
-START_TEST(what_was_wrong_is_not_tried_again)
-{
-    assert_refusal(probe(&nvidia, program("kill -KILL $$"), LONG_MS), "signal 9");
-    fixture.log.text[0] = '\0';
-    assert_refusal(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), "signal 9");
-    ck_assert_int_eq(tried(), 1);
-}
-END_TEST
-
-START_TEST(another_source_is_tried_anew)
-{
-    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
-    file_write_text(fixture.directory, "kernels/probe_lanes.cl", "other");
-    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
-    ck_assert_int_eq(tried(), 2);
-}
-END_TEST
-
-static void damage(char *text, int way)
-{
-    switch (way) {
-    case 0: text[0] = '\0'; break;
-    case 1: text[strlen(text) - 1] = '\0'; break;         /* no end of the line */
-    case 2: *strstr(text, "right") = 'R'; break;          /* no outcome */
-    case 3: text[strlen("clattn probe 1 ")] = 'x'; break; /* of another program */
-    case 4: *strstr(text, "nv_lanes") = 'x'; break;       /* of another probe */
-    default: memcpy(text, "clattn probe 2", 14); break;
-    }
-}
-
-START_TEST(a_damaged_record_is_not_believed)
-{
-    char name[PATH_TEXT_BYTES];
-    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
-    ck_assert_int_eq(directory_count(fixture.directory, ".probe", name), 1);
-    char *text = file_read(fixture.directory, name, &(size_t){0});
-    damage(text, _i);
-    file_write_text(fixture.directory, name, text);
-    free(text);
-    assert_lanes(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), CLATTN_LANES_NV, 32);
-    ck_assert_int_eq(tried(), 2);
-    assert_lanes(probe(&nvidia, program("exit 1"), LONG_MS), CLATTN_LANES_NV, 32);
-    ck_assert_int_eq(tried(), 2);
-}
-END_TEST
-
 /* ---- In this process -------------------------------------------------------------- */
 
 START_TEST(without_a_program_this_process_tries)
@@ -417,60 +244,6 @@ START_TEST(a_missing_source_is_a_refusal)
     file_write_text(fixture.directory, "kernels/other.cl", "");
     assert_refusal(probe(&nvidia, NO_PROGRAM, LONG_MS), "not in kernel_dir");
     ck_assert_int_eq(records(), 0);
-}
-END_TEST
-
-static void end_process(void *user, const char *text)
-{
-    (void)user;
-    if (strstr(text, "did not compile")) {
-        _exit(3);
-    }
-}
-
-/* The process of a child ends while it compiles. */
-static void be_ended(void)
-{
-    char kernels[PATH_TEXT_BYTES + 16];
-    snprintf(kernels, sizeof kernels, "%s/kernels", fixture.directory);
-    file_write_text(fixture.directory, "kernels/probe_lanes.cl", "this is no kernel");
-    const pid_t child = fork();
-    if (child == 0) {
-        const clattn_context_desc desc = {.cache_dir = fixture.directory,
-                                          .kernel_dir = kernels,
-                                          .probe_program = NO_PROGRAM,
-                                          .log = end_process};
-        clattn_context *context;
-        if (clattn__context_open(&desc, NULL, &context) == CLATTN_OK) {
-            clattn__probe(&context->prober, &nvidia, LONG_MS);
-        }
-        _exit(0);
-    }
-    int state = 0;
-    ck_assert_int_eq(waitpid(child, &state, 0), child);
-    ck_assert_int_eq(WEXITSTATUS(state), 3);
-}
-
-START_TEST(what_ended_a_process_is_not_tried_again)
-{
-    be_ended();
-    ck_assert_int_eq(marks(), 1);
-    ck_assert_int_eq(records(), 0);
-    assert_refusal(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), "ended the process");
-    ck_assert_int_eq(records(), 1);
-    assert_refusal(probe(&nvidia, program(SAYS_RIGHT), LONG_MS), "ended the process");
-    ck_assert_int_eq(tried(), 0);
-}
-END_TEST
-
-START_TEST(the_mark_of_a_living_process_is_no_answer)
-{
-    char name[PATH_TEXT_BYTES], number[32];
-    be_ended();
-    ck_assert_int_eq(directory_count(fixture.directory, ".mark", name), 1);
-    snprintf(number, sizeof number, "%lu\n", (unsigned long)getpid());
-    file_write_text(fixture.directory, name, number);
-    assert_refusal(probe(&nvidia, NO_PROGRAM, LONG_MS), "did not compile");
 }
 END_TEST
 
@@ -630,22 +403,12 @@ static void add_answer_tests(TCase *tests)
     tcase_add_test(tests, a_host_that_ignores_its_children_gets_the_answer);
 }
 
-static void add_memory_tests(TCase *tests)
-{
-    tcase_add_test(tests, what_was_right_is_not_tried_again);
-    tcase_add_test(tests, what_was_wrong_is_not_tried_again);
-    tcase_add_test(tests, another_source_is_tried_anew);
-    tcase_add_loop_test(tests, a_damaged_record_is_not_believed, 0, 6);
-}
-
 static void add_process_tests(TCase *tests)
 {
     tcase_add_test(tests, without_a_program_this_process_tries);
     tcase_add_loop_test(tests, each_wrong_answer_is_noticed_and_named, 0, 16);
     tcase_add_test(tests, a_value_not_written_is_wrong);
     tcase_add_test(tests, a_missing_source_is_a_refusal);
-    tcase_add_test(tests, what_ended_a_process_is_not_tried_again);
-    tcase_add_test(tests, the_mark_of_a_living_process_is_no_answer);
     tcase_add_test(tests, the_program_answers_as_this_process_does);
     tcase_add_test(tests, the_program_uses_the_sources_of_kernel_dir);
 }
@@ -659,7 +422,6 @@ int main(void)
     tcase_add_test(clues, probes_fit_the_table_and_have_names_of_their_own);
     add_answer_tests(
         suite_group(suite, "answers", fixture_open_directory, fixture_close_directory));
-    add_memory_tests(suite_group(suite, "memory", fixture_open_directory, fixture_close_directory));
     add_process_tests(
         suite_group(suite, "processes", fixture_open_directory, fixture_close_directory));
     TCase *engines = suite_group(suite, "engines", fixture_open_directory, fixture_close_directory);
