@@ -16,7 +16,6 @@ from pathlib import Path
 # file uses its own room and those of earlier lines; where its line names rooms, it includes files of
 # these alone.  A * stands for each folder by itself: such rooms do not use each other.
 PUBLIC = ("include/clattn", "include/clattn/models")
-MODELS = (*PUBLIC, "src/models")
 ROOMS = [
     ("kernels",),
     ("include/clattn",),
@@ -33,15 +32,16 @@ ROOMS = [
     ("src/ops/moe",),
     ("src/ops",),
     ("include/clattn/models", "include/clattn"),
-    ("src/models/files", *PUBLIC),
-    ("src/models/text", *PUBLIC, "src/models/files"),
-    ("src/models", *PUBLIC, "src/models/files", "src/models/text"),
+    ("src/models/common", *PUBLIC),
+    ("src/models/files", *PUBLIC, "src/models/common"),
+    ("src/models/text", *PUBLIC, "src/models/common", "src/models/files"),
+    ("src/models", *PUBLIC, "src/models"),
     ("tests/ref", "include/clattn"),
-    ("tests/check", *MODELS, "tests/ref"),
-    ("tools/shared", *MODELS, "tests/check"),
+    ("tests/check", *PUBLIC, "src/models/common", "tests/ref"),
+    ("tools/shared", *PUBLIC, "tests/check"),
     ("tools/commands.h",),  # what the table of tools/main.c asks of each
-    ("tools/*", *MODELS, "tests/check", "tools/shared", "tools/commands.h"),
-    ("tools", *MODELS, "tests/check", "tools"),
+    ("tools/*", *PUBLIC, "tests/check", "tools/shared", "tools/commands.h"),
+    ("tools", *PUBLIC, "tests/check", "tools"),
     ("examples", *PUBLIC),
 ]
 
