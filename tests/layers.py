@@ -16,7 +16,6 @@ from pathlib import Path
 # file uses its own room and those of earlier lines; where its line names rooms, it includes files of
 # these alone.  A * stands for each folder by itself: such rooms do not use each other.
 PUBLIC = ("include/clattn", "include/clattn/models")
-MODELS = (*PUBLIC, "src/models")
 ROOMS = [
     ("kernels",),
     ("include/clattn",),
@@ -33,15 +32,16 @@ ROOMS = [
     ("src/ops/moe",),
     ("src/ops",),
     ("include/clattn/models", "include/clattn"),
-    ("src/models/files", *PUBLIC),
-    ("src/models/text", *PUBLIC, "src/models/files"),
-    ("src/models", *PUBLIC, "src/models/files", "src/models/text"),
+    ("src/models/common", *PUBLIC),
+    ("src/models/files", *PUBLIC, "src/models/common"),
+    ("src/models/text", *PUBLIC, "src/models/common", "src/models/files"),
+    ("src/models", *PUBLIC, "src/models"),
     ("tests/ref", "include/clattn"),
-    ("tests/check", *MODELS, "tests/ref"),
-    ("tools/shared", *MODELS, "tests/check"),
+    ("tests/check", *PUBLIC, "src/models/common", "tests/ref"),
+    ("tools/shared", *PUBLIC, "tests/check"),
     ("tools/commands.h",),  # what the table of tools/main.c asks of each
-    ("tools/*", *MODELS, "tests/check", "tools/shared", "tools/commands.h"),
-    ("tools", *MODELS, "tests/check", "tools"),
+    ("tools/*", *PUBLIC, "tests/check", "tools/shared", "tools/commands.h"),
+    ("tools", *PUBLIC, "tests/check", "tools"),
     ("examples", *PUBLIC),
 ]
 
@@ -135,6 +135,20 @@ class Source:
                     continue  # a declaration
             yield match[1]
 
+    def makers(self):
+        """{macro: [(before, behind)]}: those that make functions with names of their one argument."""
+        found = {}
+        for match in re.finditer(r"^#define (\w+)\((\w+)\)((?:[^\n]*\\\n)+[^\n]*)", self.text, re.M):
+            parts = re.findall(rf"\b(\w+)##{match[2]}##(\w+)\(", match[3])
+            if parts:
+                found[match[1]] = parts
+        return found
+
+    def makes(self, makers):
+        for match in re.finditer(r"^(\w+)\((\w+)\)$", self.code, re.M):
+            for before, behind in makers.get(match[1], ()):
+                yield before + match[2] + behind
+
     def own(self):
         """What is the file's alone, and may have the name of something elsewhere."""
         return set(re.findall(r"^static\b[^\n;={}()]*?\b(\w+)\s*[(=\[;]", self.code, re.M))
@@ -173,10 +187,12 @@ def onward(graph, path):
 
 def calls(sources, includes):
     """{user: {file: (name, line)}}: a .c file names what another defines and a header it includes declares."""
-    defined = {}
+    defined, makers = {}, {}
+    for source in sources.values():
+        makers.update(source.makers())
     for path, source in sources.items():
         if path.endswith(".c"):
-            for name in source.defines():
+            for name in (*source.defines(), *source.makes(makers)):
                 defined.setdefault(name, set()).add(path)
     words = {path: set(re.findall(r"\w+", s.code)) for path, s in sources.items() if path.endswith(".h")}
     uses = {}
