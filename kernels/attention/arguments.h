@@ -1,4 +1,4 @@
-/* What every attention kernel is given, in the order src/ops/attention/attention.c binds it.
+/* What every attention kernel is given, in the order src/ops/attention/build.c binds it.
  * A tensor is a pointer and its place {offset, batch, row, head} in elements; the
  * stride of a repeated axis is 0, an absent tensor is a null pointer. */
 #define ATTENTION_ARGUMENTS                                                                        \

@@ -119,6 +119,9 @@ operand operand_weight(const char *name, bool present, clattn_type type, int64_t
 /* I32 {batch, 1, 1, 1} from a list in the case; absent if that is empty. */
 operand operand_numbers(const char *name, const char *numbers, int64_t batch);
 
+/* Its buffer, filled.  False with the reason. */
+bool operand_make(operand *o, enum layout layout, const session *s, uint64_t seed, reason *why);
+
 /* Floating-point operations of attention alone. */
 double attention_flops(const struct test_case *c);
 bool attention_desc_of(const struct test_case *c, const char *kernel, clattn_attention_desc *desc,
