@@ -8,10 +8,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 made=build/ci # everything the lanes make; a second run finds it there
 mkdir -p "$made/logs"
 
-# Nothing of the caller's may choose the device, and no kernel of an earlier run may serve this one.
+# Nothing of the caller's may choose the device.
 unset CLATTN_DEVICE CLATTN_KERNEL_DIR OCL_ICD_FILENAMES
-XDG_CACHE_HOME=$PWD/$made/cache
+
+# Compiled programs: by the hash of their source, options, device and driver, so that a second run
+# compiles what changed.  CLATTN_CI_CACHE=DIR keeps them outside of the checkout.
+XDG_CACHE_HOME=${CLATTN_CI_CACHE:-$PWD/$made/cache}
 export XDG_CACHE_HOME
+
+# The long tier: every case on every device, more random ones (ci/test --full).
+full=${CLATTN_FULL:-}
 
 # Random cases begin here: another place every day, the same one again with CLATTN_SEED.
 seed=${CLATTN_SEED:-$(date +%Y%m%d)}
@@ -176,6 +182,7 @@ use_intel() {
   [ "$(uname -m)" = x86_64 ] || skip "Intel's runtime is for x86-64"
   venv intel ci/intel-opencl.txt || { failed=1; finish; }
   export OCL_ICD_VENDORS=$PWD/$made/intel/lib/libintelocl.so
+  keep=(--cache-dir "$XDG_CACHE_HOME/programs")
 }
 
 # ---- Cases ------------------------------------------------------------------------------------
@@ -194,15 +201,27 @@ kernels_for() {
 emulated_engines() { sed -n 's/^ *EMULATED("\(.*\)",.*/\1/p' src/ops/attention/variants.c; }
 
 # small_cases KEYS [OP]: the smoke and ci cases (of an operation) with at most so many keys or
-# columns, one a line, for devices that are slow.
+# columns, and 200 columns of keys and values together for each, one a line, for devices that are slow.
 small_cases() {
   cat tests/cases/smoke.txt tests/cases/ci.txt | awk -v keys="$1" -v op="${2:-}" '
     !/^[a-z]/ || (op != "" && $1 != op) { next }
-    { for (i = 1; i < NF; i++) if ($i ~ /^--(nk|columns)$/ && $(i + 1) > keys) next; print }'
+    { n = 0; d = 0; v = 0
+      for (i = 1; i < NF; i++) {
+        if ($i ~ /^--(nk|columns)$/) n = $(i + 1)
+        if ($i == "--head-dim") d = $(i + 1)
+        if ($i == "--value-dim") v = $(i + 1) }
+      if (n <= keys && n * (d + (v ? v : d)) <= keys * 200) print }'
 }
 
-# turn N: of the lines that it reads every Nth, others each day.
-turn() { awk -v n="$1" -v day="$seed" 'NR % n == day % n'; }
+# turn N: of the lines that it reads every Nth, others each day; in the long tier all.
+turn() { awk -v n="${full:+1}" -v short="$1" -v day="$seed" '{ if (!n) n = short } NR % n == day % n'; }
 
-# Runs a program once for each line that it reads, several at a time; the line is its last argument.
-for_each_line() { tr '\n' '\0' | xargs -0 -n 1 -P "$jobs" "$@"; }
+# A number of the short tier, and of the long one.
+tiers() { if [ "$full" ]; then echo "$2"; else echo "$1"; fi; }
+
+# `clattn check` with options; programs are kept where the driver does not keep them itself.
+check() { counting "$clattn" check "${keep[@]}" "$@"; }
+keep=()
+
+# A list with commas of the lines that it reads.
+comma() { paste -s -d ,; }
