@@ -24,8 +24,8 @@ parser.add_argument("--intel", action="store_true", help="clattn on Intel's CPU 
 parser.add_argument("--model", metavar="DIR", type=Path, help="in place of the package's")
 parser.add_argument("--file", metavar="F", type=Path, help="texts, one a line (default: sentences of the project's pages)")
 parser.add_argument("--tiny", action="store_true",
-                    help="whether all of it works: one turn on a few texts, counted, with ONNX Runtime if it is installed")  # fmt: skip
-parser.add_argument("--out", metavar="FILE", type=Path, default=Path("build/peers/embed.json"), help="the results once more, as JSON")
+                    help="whether it works: one turn on a few texts, counted, with ONNX Runtime if it is there")  # fmt: skip
+parser.add_argument("--out", metavar="FILE", type=Path, default=Path("build/peers/embed.json"), help="the results as JSON")
 parser.add_argument("--clattn", required=True, help=argparse.SUPPRESS)
 options = parser.parse_args()
 if options.tiny:

@@ -24,7 +24,7 @@ parser.add_argument("--threads", metavar="N", type=int, default=len(os.sched_get
 parser.add_argument("--device", metavar="TEXT", default="", help="clattn's device (default: the first)")
 parser.add_argument("--gguf", metavar="FILE", type=Path, help="in place of the package's")
 parser.add_argument("--tiny", action="store_true",
-                    help="whether all of it works: one turn of few tokens, counted, with llama.cpp if it is installed")  # fmt: skip
+                    help="whether it works: one turn of few tokens, counted, with llama.cpp if it is there")  # fmt: skip
 parser.add_argument("--out", metavar="FILE", type=Path, default=Path("build/peers/generate.json"), help="the results as JSON")
 parser.add_argument("--clattn", required=True, help=argparse.SUPPRESS)
 options = parser.parse_args()
@@ -207,8 +207,9 @@ def main():
     print(f"{facts['cpu']}, {options.threads} threads; {clattn.device}; {version}; best of {options.rounds} rounds\n")
     print("\n".join(table(ours, theirs)))
     print(f"\nclattn took {peak / 1e6:.0f} MB of memory at most; file, cache and {ROOM / 1e6:.0f} MB are {allowed / 1e6:.0f}")
+    turns = {"clattn": clattn.turns, "llama.cpp": llama.turns if llama else []}
     result = {"machine": facts, "device": clattn.device, "clattn": ours, "llama.cpp": theirs, "peak_bytes": peak,
-              "allowed_bytes": allowed, "turns": {"clattn": clattn.turns, "llama.cpp": llama.turns if llama else []}}  # fmt: skip
+              "allowed_bytes": allowed, "turns": turns}  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1))
     return count(answers) if options.tiny else 0

@@ -18,7 +18,7 @@ parser.add_argument("--threads", metavar="N", type=int, default=len(os.sched_get
 parser.add_argument("--device", metavar="TEXT", default="", help="clattn's device (default: PoCL's)")
 parser.add_argument("--intel", action="store_true", help="clattn on Intel's CPU runtime instead of PoCL")
 parser.add_argument("--tiny", action="store_true",
-                    help="whether all of it works: a short turn of small cases, counted, with peers that are installed")  # fmt: skip
+                    help="whether it works: a short turn of small cases, counted, with the peers there are")  # fmt: skip
 parser.add_argument("--no-first-use", action="store_true", help="leave out what first use takes")
 parser.add_argument("--out", metavar="DIR", default="build/peers", help="for peers.md and peers.json")
 parser.add_argument("--worker", required=True, help=argparse.SUPPRESS)
@@ -233,7 +233,8 @@ def count(rows, missing):
 
 
 def main():
-    chosen = [case for case in (cases.TINY if options.tiny else cases.CASES) if options.only.lower() in case.name.lower()]
+    all_cases = cases.TINY if options.tiny else cases.CASES
+    chosen = [case for case in all_cases if options.only.lower() in case.name.lower()]
     if not chosen:
         parser.error(f"--only '{options.only}': no case has that in its name")
     device = options.device or ("Intel" if options.intel else "Portable Computing Language")
