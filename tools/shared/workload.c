@@ -1,6 +1,7 @@
 #include "workload.h"
 #include "check/rng.h"
-#include "models/files/half.h"
+
+#include <clattn/models/array.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,7 +28,8 @@ static void make_samples(samples *s, clattn_type type, int64_t divide, struct rn
         if (type == CLATTN_F32) {
             s->f32[i] = (float)value;
         } else {
-            s->bits16[i] = type == CLATTN_F16 ? double_to_half(value) : double_to_bfloat(value);
+            s->bits16[i] =
+                type == CLATTN_F16 ? clattn_double_to_half(value) : clattn_double_to_bfloat(value);
         }
     }
 }
