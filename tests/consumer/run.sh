@@ -63,6 +63,7 @@ as_subproject() {
   mkdir -p "$work/programs/subprojects"
   ln -sfn "$root" "$work/programs/subprojects/clattn"
   meson setup "$work/subproject $kind" "$work/programs" --default-library "$kind" --wrap-mode forcefallback
+  meson compile -C "$work/subproject $kind"
   meson test -C "$work/subproject $kind" --timeout-multiplier 10
   answers "$work/subproject $kind/generate"
 }
