@@ -1,12 +1,10 @@
 /* clattn tokenize: texts as a model's tokens, and back. */
 #include "commands.h"
-#include "models/files/load.h"
-#include "models/text/chat.h"
-#include "models/text/tokenizer_bpe.h"
-#include "models/text/tokenizer_wordpiece.h"
-#include "models/text/utf8.h"
 #include "shared/options.h"
 #include "shared/report.h"
+#include "shared/texts.h"
+
+#include <clattn/models/tokenizer.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -82,13 +80,11 @@ static bool sensible(const tokenize_options *o)
 
 /* ---- The model ---------------------------------------------------------------------- */
 
-/* Either of the two kinds. */
-typedef struct tokenizer {
-    gguf *file;
-    bpe *bpe;
-    wordpiece *wordpiece;
-    chat chat;
-} tokenizer;
+/* Byte-level BPE of a file, or WordPiece of a directory. */
+typedef struct source {
+    clattn_gguf *file; /* NULL = a directory */
+    clattn_tokenizer *tokenizer;
+} source;
 
 static bool is_directory(const char *path)
 {
@@ -96,7 +92,13 @@ static bool is_directory(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-static bool open_directory(const tokenize_options *options, tokenizer *t, reason *why)
+/* Of a failed call of the library. */
+static bool refused(clattn_status status, reason *why)
+{
+    return status != CLATTN_OK && !refuse(why, "%s", clattn_error());
+}
+
+static bool open_directory(const tokenize_options *options, source *s, reason *why)
 {
     const char *gguf_only = options->decode  ? "--decode"
                             : options->chat  ? "--chat"
@@ -105,73 +107,61 @@ static bool open_directory(const tokenize_options *options, tokenizer *t, reason
     if (gguf_only) {
         return refuse(why, "%s is for GGUF models, not for a WordPiece vocabulary", gguf_only);
     }
-    return wordpiece_open(options->model, &t->wordpiece, why);
+    return !refused(clattn_tokenizer_open(options->model, &s->tokenizer), why);
 }
 
-static bool open_gguf(const tokenize_options *options, tokenizer *t, reason *why)
+static bool open_file(const tokenize_options *options, source *s, reason *why)
 {
-    if (!gguf_open(options->model, &t->file, why)) {
+    if (refused(clattn_gguf_open(options->model, &s->file), why)) {
         return false;
     }
     if (options->max_length) {
         return refuse(why, "--max-length is for WordPiece vocabularies, not for GGUF models");
     }
-    return bpe_create(t->file, &t->bpe, why) &&
-           (!options->chat || chat_open(t->file, t->bpe, &t->chat, why));
+    return !refused(clattn_tokenizer_create(s->file, &s->tokenizer), why) &&
+           !(options->chat && refused(clattn_tokenizer_check_chat(s->tokenizer), why));
 }
 
-static void tokenizer_close(tokenizer *t)
+static void source_close(source *s)
 {
-    chat_close(&t->chat);
-    wordpiece_destroy(t->wordpiece);
-    bpe_destroy(t->bpe);
-    gguf_close(t->file);
+    clattn_tokenizer_destroy(s->tokenizer);
+    clattn_gguf_close(s->file);
 }
 
-static bool tokenizer_open(const tokenize_options *options, tokenizer *t)
+static bool source_open(const tokenize_options *options, source *s)
 {
     reason why;
-    *t = (tokenizer){0};
-    const bool opened = is_directory(options->model) ? open_directory(options, t, &why)
-                                                     : open_gguf(options, t, &why);
+    *s = (source){0};
+    const bool opened = is_directory(options->model) ? open_directory(options, s, &why)
+                                                     : open_file(options, s, &why);
     if (!opened) {
         fail("--model %s: %s", options->model, why.text);
-        tokenizer_close(t);
+        source_close(s);
     }
     return opened;
-}
-
-static gguf_text piece_of(const tokenizer *t, int32_t id)
-{
-    if (t->bpe) {
-        return bpe_piece(t->bpe, id);
-    }
-    const char *piece = wordpiece_piece(t->wordpiece, id);
-    return (gguf_text){piece, strlen(piece)};
 }
 
 /* ---- Telling ------------------------------------------------------------------------- */
 
 /* Characters that show as they are, all else as \n or \x1b; the caller frees. */
-static char *shown(gguf_text piece)
+static char *shown(clattn_text piece)
 {
     char *text = malloc(4 * piece.length + 1), *to = text;
-    for (size_t at = 0; text && at < piece.length;) {
+    while (text && piece.length > 0) {
         int32_t code;
-        const char *from = piece.bytes + at;
-        const size_t bytes = utf8_next(from, piece.length - at, &code);
+        const size_t bytes = next_character(piece, &code);
         const bool control = code < ' ' || (code >= 127 && code < 0xa0);
         if (code == '\n' || code == '\\') {
             to += sprintf(to, "%s", code == '\n' ? "\\n" : "\\\\");
         } else if (control) {
             for (size_t i = 0; i < bytes; i++) {
-                to += sprintf(to, "\\x%02x", (unsigned char)from[i]);
+                to += sprintf(to, "\\x%02x", (unsigned char)piece.bytes[i]);
             }
         } else {
-            memcpy(to, from, bytes);
+            memcpy(to, piece.bytes, bytes);
             to += bytes;
         }
-        at += bytes;
+        piece = (clattn_text){piece.bytes + bytes, piece.length - bytes};
     }
     if (text) {
         *to = '\0';
@@ -179,7 +169,7 @@ static char *shown(gguf_text piece)
     return text;
 }
 
-static bool tell_json(const tokenizer *t, const ids *list, size_t lost, cJSON *told)
+static bool tell_json(const source *t, const clattn_ids *list, size_t lost, cJSON *told)
 {
     cJSON *one = cJSON_CreateObject();
     cJSON_AddItemToArray(told, one);
@@ -187,7 +177,7 @@ static bool tell_json(const tokenizer *t, const ids *list, size_t lost, cJSON *t
     cJSON *pieces = cJSON_AddArrayToObject(one, "pieces");
     cJSON_AddNumberToObject(one, "lost", (double)lost);
     for (size_t i = 0; i < list->count; i++) {
-        char *text = shown(piece_of(t, list->items[i]));
+        char *text = shown(clattn_tokenizer_piece(t->tokenizer, list->items[i]));
         cJSON *piece = text ? cJSON_CreateString(text) : NULL;
         free(text);
         if (!piece || !cJSON_AddItemToArray(pieces, piece) ||
@@ -199,10 +189,10 @@ static bool tell_json(const tokenizer *t, const ids *list, size_t lost, cJSON *t
     return true;
 }
 
-static bool tell_pieces(const tokenizer *t, const ids *list)
+static bool tell_pieces(const source *t, const clattn_ids *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        char *text = shown(piece_of(t, list->items[i]));
+        char *text = shown(clattn_tokenizer_piece(t->tokenizer, list->items[i]));
         if (!text) {
             fail("out of memory");
             return false;
@@ -213,7 +203,7 @@ static bool tell_pieces(const tokenizer *t, const ids *list)
     return true;
 }
 
-static void tell_ids(const ids *list)
+static void tell_ids(const clattn_ids *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         printf("%s%" PRId32, i ? " " : "", list->items[i]);
@@ -222,8 +212,8 @@ static void tell_ids(const ids *list)
 }
 
 /* told: where JSON is collected; NULL = as lines. */
-static bool tell(const tokenizer *t, const tokenize_options *options, const ids *list, size_t lost,
-                 cJSON *told)
+static bool tell(const source *t, const tokenize_options *options, const clattn_ids *list,
+                 size_t lost, cJSON *told)
 {
     if (told) {
         return tell_json(t, list, lost, told);
@@ -240,48 +230,61 @@ static bool tell(const tokenizer *t, const tokenize_options *options, const ids 
 
 /* ---- Texts ------------------------------------------------------------------------------ */
 
-static bool encode(const tokenizer *t, const tokenize_options *options, gguf_text text, cJSON *told)
+/* At most so many, of which the last stays: WordPiece's [SEP]. */
+static bool cut_off(clattn_ids *list, size_t most)
 {
-    reason why;
-    ids list = {0};
-    size_t lost = 0;
-    const size_t most = options->max_length ? (size_t)options->max_length : SIZE_MAX;
-    const unsigned flags = BPE_WHOLE | (options->plain ? 0 : BPE_SPECIAL);
-    bool done = t->bpe ? bpe_encode(t->bpe, text.bytes, text.length, flags, &list, &lost, &why)
-                       : wordpiece_encode(t->wordpiece, text.bytes, text.length, most, &list, &why);
-    if (!done) {
-        fail("%s", why.text);
+    if (most < 2) {
+        fail("there is no room for [CLS] and [SEP]");
+        return false;
     }
-    done = done && tell(t, options, &list, lost, told);
-    ids_free(&list);
+    if (list->count > most) {
+        list->items[most - 1] = list->items[list->count - 1];
+        list->count = most;
+    }
+    return true;
+}
+
+static bool encode(const source *t, const tokenize_options *options, clattn_text text, cJSON *told)
+{
+    clattn_ids list = {0};
+    size_t lost = 0;
+    const unsigned flags = CLATTN_ENCODE_WHOLE | (options->plain ? 0 : CLATTN_ENCODE_SPECIAL);
+    bool done = clattn_tokenizer_encode(t->tokenizer, text.bytes, text.length, flags, &list,
+                                        &lost) == CLATTN_OK;
+    if (!done) {
+        fail("%s", clattn_error());
+    }
+    done = done && (!options->max_length || cut_off(&list, (size_t)options->max_length)) &&
+           tell(t, options, &list, lost, told);
+    clattn_ids_free(&list);
     return done;
 }
 
-static bool encode_chat(const tokenizer *t, const tokenize_options *options,
-                        const char *const *texts, int count, cJSON *told)
+static bool encode_chat(const source *t, const tokenize_options *options, const char *const *texts,
+                        int count, cJSON *told)
 {
-    reason why;
-    ids list = {0};
+    clattn_ids list = {0};
     size_t lost = 0;
-    chat_message messages[TEXT_LIST_MAX + 1];
+    clattn_chat_message messages[TEXT_LIST_MAX + 1];
     size_t used = 0;
     if (options->system) {
-        messages[used++] = (chat_message){"system", options->system};
+        messages[used++] = (clattn_chat_message){"system", options->system};
     }
     for (int i = 0; i < count; i++) {
-        messages[used++] = (chat_message){i % 2 ? "assistant" : "user", texts[i]};
+        messages[used++] = (clattn_chat_message){i % 2 ? "assistant" : "user", texts[i]};
     }
-    bool done = chat_encode(&t->chat, messages, used, &list, &lost, &why);
+    bool done =
+        clattn_tokenizer_encode_chat(t->tokenizer, messages, used, &list, &lost) == CLATTN_OK;
     if (!done) {
-        fail("%s", why.text);
+        fail("%s", clattn_error());
     }
     done = done && tell(t, options, &list, lost, told);
-    ids_free(&list);
+    clattn_ids_free(&list);
     return done;
 }
 
 /* One after the other; NULL = the texts of the command line. */
-static bool encode_all(const tokenizer *t, const tokenize_options *options, const char *text,
+static bool encode_all(const source *t, const tokenize_options *options, const char *text,
                        size_t bytes, cJSON *told)
 {
     bool done = true;
@@ -292,17 +295,17 @@ static bool encode_all(const tokenizer *t, const tokenize_options *options, cons
     if (!text) {
         for (int i = 0; done && i < options->texts.count; i++) {
             const char *item = options->texts.items[i];
-            done = encode(t, options, (gguf_text){item, strlen(item)}, told);
+            done = encode(t, options, (clattn_text){item, strlen(item)}, told);
         }
         return done;
     }
     if (!options->lines) {
-        return encode(t, options, (gguf_text){text, bytes}, told);
+        return encode(t, options, (clattn_text){text, bytes}, told);
     }
     while (done && bytes > 0) {
         const char *end = memchr(text, '\n', bytes);
         const size_t length = end ? (size_t)(end - text) : bytes;
-        done = encode(t, options, (gguf_text){text, length}, told);
+        done = encode(t, options, (clattn_text){text, length}, told);
         bytes -= end ? length + 1 : length;
         text += end ? length + 1 : length;
     }
@@ -312,27 +315,27 @@ static bool encode_all(const tokenizer *t, const tokenize_options *options, cons
 /* ---- And back ---------------------------------------------------------------------------- */
 
 /* Ids are between spaces, commas, brackets and line ends. */
-static bool decode(const tokenizer *t, const char *text)
+static bool decode(const source *t, const char *text)
 {
     static const char between[] = " ,[]\t\r\n";
+    const int32_t last = clattn_tokenizer_count(t->tokenizer) - 1;
     for (text += strspn(text, between); *text; text += strspn(text, between)) {
         char number[16];
         int64_t id;
         const size_t length = strcspn(text, between);
         snprintf(number, sizeof number, "%.*s", (int)(length < 15 ? length : 15), text);
-        if (length > 15 || !read_integer(number, 0, bpe_count(t->bpe) - 1, &id)) {
-            fail("--decode: '%s' is no token, they are 0 to %" PRId32, number,
-                 bpe_count(t->bpe) - 1);
+        if (length > 15 || !read_integer(number, 0, last, &id)) {
+            fail("--decode: '%s' is no token, they are 0 to %" PRId32, number, last);
             return false;
         }
-        const gguf_text piece = bpe_piece(t->bpe, (int32_t)id);
+        const clattn_text piece = clattn_tokenizer_piece(t->tokenizer, (int32_t)id);
         fwrite(piece.bytes, 1, piece.length, stdout);
         text += length;
     }
     return true;
 }
 
-static bool decode_all(const tokenizer *t, const tokenize_options *options, const char *text)
+static bool decode_all(const source *t, const tokenize_options *options, const char *text)
 {
     bool done = !text || decode(t, text);
     for (int i = 0; done && i < options->texts.count; i++) {
@@ -341,7 +344,7 @@ static bool decode_all(const tokenizer *t, const tokenize_options *options, cons
     return done;
 }
 
-static bool run(const tokenizer *t, const tokenize_options *options)
+static bool run(const source *t, const tokenize_options *options)
 {
     reason why;
     size_t bytes = 0;
@@ -367,17 +370,17 @@ int cmd_tokenize(int argc, char **argv)
 {
     static tokenize_options options; /* its list of texts is large */
     int status;
-    tokenizer t;
+    source t;
     if (!options_parse(&line, argc, argv, &options, &status)) {
         return status;
     }
     if (!sensible(&options)) {
         return EXIT_USAGE;
     }
-    if (!tokenizer_open(&options, &t)) {
+    if (!source_open(&options, &t)) {
         return EXIT_FAILED;
     }
     const bool done = run(&t, &options);
-    tokenizer_close(&t);
+    source_close(&t);
     return done ? EXIT_DONE : EXIT_FAILED;
 }

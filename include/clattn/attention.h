@@ -126,23 +126,26 @@ typedef struct clattn_attention_args {
 } clattn_attention_args;
 
 /* Chooses the best kernel that fits the device and compiles it. */
-clattn_status clattn_attention_create(clattn_context *context, const clattn_attention_desc *desc,
-                                      clattn_op **out);
+CLATTN_API clattn_status clattn_attention_create(clattn_context *context,
+                                                 const clattn_attention_desc *desc,
+                                                 clattn_op **out);
 
 /* Every kernel of this op, best first, and why each would or would not serve desc. */
-clattn_status clattn_attention_variants(clattn_context *context, const clattn_attention_desc *desc,
-                                        clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_attention_variants(clattn_context *context,
+                                                   const clattn_attention_desc *desc,
+                                                   clattn_variant_report *report, void *user);
 
 /* The kernel that run with these args takes, as clattn_op_kernel: calls with few queries may take
  * another.  Lives as long as the op; "" if either is NULL. */
-const char *clattn_attention_kernel(const clattn_op *op, const clattn_attention_args *args);
+CLATTN_API const char *clattn_attention_kernel(const clattn_op *op,
+                                               const clattn_attention_args *args);
 
 /* Bytes that run with these args needs; 0 = none. */
-size_t clattn_attention_scratch(const clattn_op *op, const clattn_attention_args *args);
+CLATTN_API size_t clattn_attention_scratch(const clattn_op *op, const clattn_attention_args *args);
 
 /* Enqueues; never blocks, never compiles.  event is optional, the caller releases it. */
-clattn_status clattn_attention_run(const clattn_op *op, cl_command_queue queue,
-                                   const clattn_attention_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_attention_run(const clattn_op *op, cl_command_queue queue,
+                                              const clattn_attention_args *args, cl_event *event);
 
 #ifdef __cplusplus
 }

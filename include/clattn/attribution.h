@@ -70,21 +70,25 @@ typedef struct clattn_attribution_args {
                          * NULL = taken for this call and given back when its commands finish */
 } clattn_attribution_args;
 
-clattn_status clattn_attribution_create(clattn_context *context,
-                                        const clattn_attribution_desc *desc, clattn_op **out);
-clattn_status clattn_attribution_variants(clattn_context *context,
-                                          const clattn_attribution_desc *desc,
-                                          clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_attribution_create(clattn_context *context,
+                                                   const clattn_attribution_desc *desc,
+                                                   clattn_op **out);
+CLATTN_API clattn_status clattn_attribution_variants(clattn_context *context,
+                                                     const clattn_attribution_desc *desc,
+                                                     clattn_variant_report *report, void *user);
 
 /* The kernel that run with these args takes; as clattn_attention_kernel. */
-const char *clattn_attribution_kernel(const clattn_op *op, const clattn_attribution_args *args);
+CLATTN_API const char *clattn_attribution_kernel(const clattn_op *op,
+                                                 const clattn_attribution_args *args);
 
 /* Bytes that run with these args needs; 0 = none: each row and each head by itself, few keys. */
-size_t clattn_attribution_scratch(const clattn_op *op, const clattn_attribution_args *args);
+CLATTN_API size_t clattn_attribution_scratch(const clattn_op *op,
+                                             const clattn_attribution_args *args);
 
 /* Enqueues; never blocks, never compiles. */
-clattn_status clattn_attribution_run(const clattn_op *op, cl_command_queue queue,
-                                     const clattn_attribution_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_attribution_run(const clattn_op *op, cl_command_queue queue,
+                                                const clattn_attribution_args *args,
+                                                cl_event *event);
 
 /* ---- Rollout: attribution through layers ------------------------------------------ */
 
@@ -111,12 +115,13 @@ typedef struct clattn_rollout_args {
     clattn_tensor rollout;  /* out, as previous; may not overlap it */
 } clattn_rollout_args;
 
-clattn_status clattn_rollout_create(clattn_context *context, const clattn_rollout_desc *desc,
-                                    clattn_op **out);
-clattn_status clattn_rollout_variants(clattn_context *context, const clattn_rollout_desc *desc,
-                                      clattn_variant_report *report, void *user);
-clattn_status clattn_rollout_run(const clattn_op *op, cl_command_queue queue,
-                                 const clattn_rollout_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_rollout_create(clattn_context *context,
+                                               const clattn_rollout_desc *desc, clattn_op **out);
+CLATTN_API clattn_status clattn_rollout_variants(clattn_context *context,
+                                                 const clattn_rollout_desc *desc,
+                                                 clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_rollout_run(const clattn_op *op, cl_command_queue queue,
+                                            const clattn_rollout_args *args, cl_event *event);
 
 #ifdef __cplusplus
 }

@@ -14,10 +14,33 @@
 extern "C" {
 #endif
 
-#define CLATTN_VERSION 100 /* major * 10000 + minor * 100 + patch */
+/* Before a declaration: it is in the library's interface, static or shared. */
+#if defined(__GNUC__) && !defined(_WIN32)
+#define CLATTN_API __attribute__((visibility("default")))
+#else
+#define CLATTN_API
+#endif
 
-/* Version of the library linked, which may be newer than the header. */
-int clattn_version(void);
+/* Before one that is like printf: which argument is its text, and which the first for that. */
+#if defined(__GNUC__)
+#define CLATTN_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define CLATTN_PRINTF(text, first)
+#endif
+
+/* ---- Version ------------------------------------------------------------ */
+
+#define CLATTN_VERSION_MAJOR 0
+#define CLATTN_VERSION_MINOR 1
+#define CLATTN_VERSION_PATCH 0
+#define CLATTN_VERSION_STRING "0.1.0"
+#define CLATTN_VERSION                                                                             \
+    (CLATTN_VERSION_MAJOR * 10000 + CLATTN_VERSION_MINOR * 100 + CLATTN_VERSION_PATCH)
+
+/* CLATTN_VERSION of the library linked, which may be newer than the header. */
+CLATTN_API int clattn_version(void);
+
+/* ---- Errors ------------------------------------------------------------- */
 
 typedef enum clattn_status {
     CLATTN_OK = 0,
@@ -30,11 +53,19 @@ typedef enum clattn_status {
 } clattn_status;
 
 /* "CLATTN_ERR_ARGUMENT"; never NULL. */
-const char *clattn_status_name(clattn_status status);
+CLATTN_API const char *clattn_status_name(clattn_status status);
 
 /* Why the last failing call on this thread failed.  Never NULL; at most 4095
  * bytes; valid until this thread's next failure.  The library's only global. */
-const char *clattn_error(void);
+CLATTN_API const char *clattn_error(void);
+
+/* Sets that text and returns status, so that `return clattn_error_set(...)` reads well: for
+ * libraries on top of this one, such as clattn_models, whose calls fail in the same way.  What the
+ * format is given may be clattn_error() itself. */
+CLATTN_API clattn_status clattn_error_set(clattn_status status, const char *format, ...)
+    CLATTN_PRINTF(2, 3);
+
+/* ---- Types and tensors -------------------------------------------------- */
 
 /* Storage types.  Arithmetic and sums are always 32-bit floating point. */
 typedef enum clattn_type {
@@ -53,16 +84,16 @@ typedef enum clattn_type {
 } clattn_type;
 
 /* Bytes of one element; 0 for a value outside the enum and for types in blocks. */
-size_t clattn_type_size(clattn_type type);
+CLATTN_API size_t clattn_type_size(clattn_type type);
 
 /* Columns that one block of a row holds: 32 or 256 for types in blocks, else 1. */
-int clattn_type_block(clattn_type type);
+CLATTN_API int clattn_type_block(clattn_type type);
 
 /* Bytes of a row; 0 for a value outside the enum, and where columns are not whole blocks. */
-size_t clattn_row_bytes(clattn_type type, int64_t columns);
+CLATTN_API size_t clattn_row_bytes(clattn_type type, int64_t columns);
 
 /* "f32"; never NULL. */
-const char *clattn_type_name(clattn_type type);
+CLATTN_API const char *clattn_type_name(clattn_type type);
 
 /* A view of caller-owned memory.  size is always {batch, row, head, column};
  * memory order is said by stride alone, so [B,T,H,D], [B,H,T,D] and a slice of

@@ -64,14 +64,15 @@ typedef struct clattn_project_args {
     cl_mem scratch;  /* clattn_project_scratch() bytes; NULL = taken for this call */
 } clattn_project_args;
 
-clattn_status clattn_project_create(clattn_context *context, const clattn_project_desc *desc,
-                                    clattn_op **out);
-clattn_status clattn_project_variants(clattn_context *context, const clattn_project_desc *desc,
-                                      clattn_variant_report *report, void *user);
-const char *clattn_project_kernel(const clattn_op *op, const clattn_project_args *args);
-size_t clattn_project_scratch(const clattn_op *op, const clattn_project_args *args);
-clattn_status clattn_project_run(const clattn_op *op, cl_command_queue queue,
-                                 const clattn_project_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_project_create(clattn_context *context,
+                                               const clattn_project_desc *desc, clattn_op **out);
+CLATTN_API clattn_status clattn_project_variants(clattn_context *context,
+                                                 const clattn_project_desc *desc,
+                                                 clattn_variant_report *report, void *user);
+CLATTN_API const char *clattn_project_kernel(const clattn_op *op, const clattn_project_args *args);
+CLATTN_API size_t clattn_project_scratch(const clattn_op *op, const clattn_project_args *args);
+CLATTN_API clattn_status clattn_project_run(const clattn_op *op, cl_command_queue queue,
+                                            const clattn_project_args *args, cl_event *event);
 
 /* ---- Multi-head attention: x -> q, k, v -> attention -> output projection - */
 
@@ -103,17 +104,17 @@ typedef struct clattn_mha_args {
                      * for a library's f32 product takes more for the call itself. */
 } clattn_mha_args;
 
-clattn_status clattn_mha_create(clattn_context *context, const clattn_mha_desc *desc,
-                                clattn_op **out);
-size_t clattn_mha_scratch(const clattn_op *op, const clattn_mha_args *args);
-clattn_status clattn_mha_run(const clattn_op *op, cl_command_queue queue,
-                             const clattn_mha_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_mha_create(clattn_context *context, const clattn_mha_desc *desc,
+                                           clattn_op **out);
+CLATTN_API size_t clattn_mha_scratch(const clattn_op *op, const clattn_mha_args *args);
+CLATTN_API clattn_status clattn_mha_run(const clattn_op *op, cl_command_queue queue,
+                                        const clattn_mha_args *args, cl_event *event);
 
 /* The attention of a run as clattn_attention_run was given it, for what explains it
  * (clattn/attribution.h): args.attention with q, k, v and out, which lie in args.scratch (required)
  * and stay there until that is used again. */
-clattn_status clattn_mha_attention(const clattn_op *op, const clattn_mha_args *args,
-                                   clattn_attention_args *attention);
+CLATTN_API clattn_status clattn_mha_attention(const clattn_op *op, const clattn_mha_args *args,
+                                              clattn_attention_args *attention);
 
 /* ---- Norms: RMSNorm (Zhang and Sennrich 2019), LayerNorm (Ba et al. 2016) --- */
 
@@ -149,12 +150,12 @@ typedef struct clattn_norm_args {
     clattn_tensor inverse;  /* out, optional, as mean: 1 / sqrt(.. + epsilon) */
 } clattn_norm_args;
 
-clattn_status clattn_norm_create(clattn_context *context, const clattn_norm_desc *desc,
-                                 clattn_op **out);
-clattn_status clattn_norm_variants(clattn_context *context, const clattn_norm_desc *desc,
-                                   clattn_variant_report *report, void *user);
-clattn_status clattn_norm_run(const clattn_op *op, cl_command_queue queue,
-                              const clattn_norm_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_norm_create(clattn_context *context, const clattn_norm_desc *desc,
+                                            clattn_op **out);
+CLATTN_API clattn_status clattn_norm_variants(clattn_context *context, const clattn_norm_desc *desc,
+                                              clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_norm_run(const clattn_op *op, cl_command_queue queue,
+                                         const clattn_norm_args *args, cl_event *event);
 
 /* ---- Rotary position embedding (Su et al. 2021) ---------------------------- */
 
@@ -213,12 +214,12 @@ typedef struct clattn_rope_args {
     clattn_tensor cos, sin;  /* required with desc.tables */
 } clattn_rope_args;
 
-clattn_status clattn_rope_create(clattn_context *context, const clattn_rope_desc *desc,
-                                 clattn_op **out);
-clattn_status clattn_rope_variants(clattn_context *context, const clattn_rope_desc *desc,
-                                   clattn_variant_report *report, void *user);
-clattn_status clattn_rope_run(const clattn_op *op, cl_command_queue queue,
-                              const clattn_rope_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_rope_create(clattn_context *context, const clattn_rope_desc *desc,
+                                            clattn_op **out);
+CLATTN_API clattn_status clattn_rope_variants(clattn_context *context, const clattn_rope_desc *desc,
+                                              clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_rope_run(const clattn_op *op, cl_command_queue queue,
+                                         const clattn_rope_args *args, cl_event *event);
 
 /* ---- Activations: y = act(x) * up + residual ------------------------------- */
 
@@ -240,13 +241,14 @@ typedef struct clattn_activation_args {
     clattn_tensor y;        /* out, as x of out_type; or x, up or residual itself */
 } clattn_activation_args;
 
-clattn_status clattn_activation_create(clattn_context *context, const clattn_activation_desc *desc,
-                                       clattn_op **out);
-clattn_status clattn_activation_variants(clattn_context *context,
-                                         const clattn_activation_desc *desc,
-                                         clattn_variant_report *report, void *user);
-clattn_status clattn_activation_run(const clattn_op *op, cl_command_queue queue,
-                                    const clattn_activation_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_activation_create(clattn_context *context,
+                                                  const clattn_activation_desc *desc,
+                                                  clattn_op **out);
+CLATTN_API clattn_status clattn_activation_variants(clattn_context *context,
+                                                    const clattn_activation_desc *desc,
+                                                    clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_activation_run(const clattn_op *op, cl_command_queue queue,
+                                               const clattn_activation_args *args, cl_event *event);
 
 /* ---- Feed-forward: y = down(act(up(x))), or down(act(gate(x)) * up(x)) ---------- */
 
@@ -282,11 +284,11 @@ typedef struct clattn_ffn_args {
                      * bf16 for a library's f32 product takes more for the call itself. */
 } clattn_ffn_args;
 
-clattn_status clattn_ffn_create(clattn_context *context, const clattn_ffn_desc *desc,
-                                clattn_op **out);
-size_t clattn_ffn_scratch(const clattn_op *op, const clattn_ffn_args *args);
-clattn_status clattn_ffn_run(const clattn_op *op, cl_command_queue queue,
-                             const clattn_ffn_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_ffn_create(clattn_context *context, const clattn_ffn_desc *desc,
+                                           clattn_op **out);
+CLATTN_API size_t clattn_ffn_scratch(const clattn_op *op, const clattn_ffn_args *args);
+CLATTN_API clattn_status clattn_ffn_run(const clattn_op *op, cl_command_queue queue,
+                                        const clattn_ffn_args *args, cl_event *event);
 
 /* ---- Embedding: rows of tables, added up ----------------------------------- */
 
@@ -309,12 +311,13 @@ typedef struct clattn_embed_args {
     clattn_tensor y;              /* out, {batch, rows, 1, columns} of out_type */
 } clattn_embed_args;
 
-clattn_status clattn_embed_create(clattn_context *context, const clattn_embed_desc *desc,
-                                  clattn_op **out);
-clattn_status clattn_embed_variants(clattn_context *context, const clattn_embed_desc *desc,
-                                    clattn_variant_report *report, void *user);
-clattn_status clattn_embed_run(const clattn_op *op, cl_command_queue queue,
-                               const clattn_embed_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_embed_create(clattn_context *context, const clattn_embed_desc *desc,
+                                             clattn_op **out);
+CLATTN_API clattn_status clattn_embed_variants(clattn_context *context,
+                                               const clattn_embed_desc *desc,
+                                               clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_embed_run(const clattn_op *op, cl_command_queue queue,
+                                          const clattn_embed_args *args, cl_event *event);
 
 /* ---- Softmax over the columns of rows: logits to probabilities -------------- */
 
@@ -332,12 +335,13 @@ typedef struct clattn_softmax_args {
     float temperature; /* positive; 0 = 1 */
 } clattn_softmax_args;
 
-clattn_status clattn_softmax_create(clattn_context *context, const clattn_softmax_desc *desc,
-                                    clattn_op **out);
-clattn_status clattn_softmax_variants(clattn_context *context, const clattn_softmax_desc *desc,
-                                      clattn_variant_report *report, void *user);
-clattn_status clattn_softmax_run(const clattn_op *op, cl_command_queue queue,
-                                 const clattn_softmax_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_softmax_create(clattn_context *context,
+                                               const clattn_softmax_desc *desc, clattn_op **out);
+CLATTN_API clattn_status clattn_softmax_variants(clattn_context *context,
+                                                 const clattn_softmax_desc *desc,
+                                                 clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_softmax_run(const clattn_op *op, cl_command_queue queue,
+                                            const clattn_softmax_args *args, cl_event *event);
 
 /* ---- The k largest of each row ---------------------------------------------- */
 
@@ -355,12 +359,12 @@ typedef struct clattn_topk_args {
     clattn_tensor indices; /* out, I32 {batch, rows, heads, k}: their columns */
 } clattn_topk_args;
 
-clattn_status clattn_topk_create(clattn_context *context, const clattn_topk_desc *desc,
-                                 clattn_op **out);
-clattn_status clattn_topk_variants(clattn_context *context, const clattn_topk_desc *desc,
-                                   clattn_variant_report *report, void *user);
-clattn_status clattn_topk_run(const clattn_op *op, cl_command_queue queue,
-                              const clattn_topk_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_topk_create(clattn_context *context, const clattn_topk_desc *desc,
+                                            clattn_op **out);
+CLATTN_API clattn_status clattn_topk_variants(clattn_context *context, const clattn_topk_desc *desc,
+                                              clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_topk_run(const clattn_op *op, cl_command_queue queue,
+                                         const clattn_topk_args *args, cl_event *event);
 
 #ifdef __cplusplus
 }

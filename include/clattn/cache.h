@@ -57,12 +57,13 @@ typedef struct clattn_append_args {
                       * that have no place, too */
 } clattn_append_args;
 
-clattn_status clattn_append_create(clattn_context *context, const clattn_append_desc *desc,
-                                   clattn_op **out);
-clattn_status clattn_append_variants(clattn_context *context, const clattn_append_desc *desc,
-                                     clattn_variant_report *report, void *user);
-clattn_status clattn_append_run(const clattn_op *op, cl_command_queue queue,
-                                const clattn_append_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_append_create(clattn_context *context,
+                                              const clattn_append_desc *desc, clattn_op **out);
+CLATTN_API clattn_status clattn_append_variants(clattn_context *context,
+                                                const clattn_append_desc *desc,
+                                                clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_append_run(const clattn_op *op, cl_command_queue queue,
+                                           const clattn_append_args *args, cl_event *event);
 
 /* ---- Merge: results over two disjoint sets of keys ------------------------- */
 
@@ -84,12 +85,13 @@ typedef struct clattn_merge_args {
     clattn_tensor lse;          /* out, optional, as a_lse; or a_lse or b_lse itself */
 } clattn_merge_args;
 
-clattn_status clattn_merge_create(clattn_context *context, const clattn_merge_desc *desc,
-                                  clattn_op **out);
-clattn_status clattn_merge_variants(clattn_context *context, const clattn_merge_desc *desc,
-                                    clattn_variant_report *report, void *user);
-clattn_status clattn_merge_run(const clattn_op *op, cl_command_queue queue,
-                               const clattn_merge_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_merge_create(clattn_context *context, const clattn_merge_desc *desc,
+                                             clattn_op **out);
+CLATTN_API clattn_status clattn_merge_variants(clattn_context *context,
+                                               const clattn_merge_desc *desc,
+                                               clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_merge_run(const clattn_op *op, cl_command_queue queue,
+                                          const clattn_merge_args *args, cl_event *event);
 
 #ifdef __cplusplus
 }

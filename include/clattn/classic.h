@@ -67,19 +67,20 @@ typedef struct clattn_classic_args {
 
 /* Projected queries and keys are f32 for additive scores, and of desc.attention.type for dot
  * products.  What comes projected is of that type in both. */
-clattn_status clattn_classic_create(clattn_context *context, const clattn_classic_desc *desc,
-                                    clattn_op **out);
+CLATTN_API clattn_status clattn_classic_create(clattn_context *context,
+                                               const clattn_classic_desc *desc, clattn_op **out);
 
 /* Kernels of the scores, best first: of attention for dot and general. */
-clattn_status clattn_classic_variants(clattn_context *context, const clattn_classic_desc *desc,
-                                      clattn_variant_report *report, void *user);
+CLATTN_API clattn_status clattn_classic_variants(clattn_context *context,
+                                                 const clattn_classic_desc *desc,
+                                                 clattn_variant_report *report, void *user);
 
 /* Bytes that run with these args needs; 0 = none, or sizes that run refuses. */
-size_t clattn_classic_scratch(const clattn_op *op, const clattn_classic_args *args);
+CLATTN_API size_t clattn_classic_scratch(const clattn_op *op, const clattn_classic_args *args);
 
 /* Enqueues; never blocks, never compiles.  n_q = 0 or batch = 0 is a call without work. */
-clattn_status clattn_classic_run(const clattn_op *op, cl_command_queue queue,
-                                 const clattn_classic_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_classic_run(const clattn_op *op, cl_command_queue queue,
+                                            const clattn_classic_args *args, cl_event *event);
 
 #ifdef __cplusplus
 }

@@ -13,13 +13,13 @@ extern "C" {
 /* Writes up to capacity devices of all platforms, in platform order, and their
  * full number to *count.  A platform without a device is normal; finding no
  * device at all is CLATTN_OK with *count 0.  devices may be NULL with capacity 0. */
-clattn_status clattn_device_list(cl_device_id *devices, size_t capacity, size_t *count);
+CLATTN_API clattn_status clattn_device_list(cl_device_id *devices, size_t capacity, size_t *count);
 
 /* The device that text names: its number in clattn_device_list, or a substring
  * (any case) of its name or its platform's name.  NULL or "": CLATTN_DEVICE from
  * the environment, else the first GPU, else the first device.  The first match
  * counts.  CLATTN_ERR_ARGUMENT if nothing matches, and the text lists what is there. */
-clattn_status clattn_device_find(const char *text, cl_device_id *out);
+CLATTN_API clattn_status clattn_device_find(const char *text, cl_device_id *out);
 
 /* How kernels let the lanes of a sub-group exchange values. */
 typedef enum clattn_lanes {
@@ -41,10 +41,10 @@ typedef enum clattn_engine {
 } clattn_engine;
 
 /* "nv_mma"; "none" for CLATTN_ENGINE_NONE; never NULL. */
-const char *clattn_engine_name(clattn_engine engine);
+CLATTN_API const char *clattn_engine_name(clattn_engine engine);
 
 /* "intel"; "none" for CLATTN_LANES_NONE; never NULL. */
-const char *clattn_lanes_name(clattn_lanes lanes);
+CLATTN_API const char *clattn_lanes_name(clattn_lanes lanes);
 
 /* What was found out about a device: queried, and where a compiler's word is not
  * enough, probed by running a small program and checking its result. */
@@ -98,18 +98,19 @@ typedef struct clattn_context_desc {
 } clattn_context_desc;
 
 /* desc may be NULL: everything default.  The caller's cl_context is retained. */
-clattn_status clattn_context_create(const clattn_context_desc *desc, clattn_context **out);
-void clattn_context_destroy(clattn_context *context);
+CLATTN_API clattn_status clattn_context_create(const clattn_context_desc *desc,
+                                               clattn_context **out);
+CLATTN_API void clattn_context_destroy(clattn_context *context);
 
 /* Valid as long as the context. */
-const clattn_device_facts *clattn_context_facts(const clattn_context *context);
-cl_context clattn_context_cl(const clattn_context *context);
-cl_device_id clattn_context_device(const clattn_context *context);
+CLATTN_API const clattn_device_facts *clattn_context_facts(const clattn_context *context);
+CLATTN_API cl_context clattn_context_cl(const clattn_context *context);
+CLATTN_API cl_device_id clattn_context_device(const clattn_context *context);
 
 /* A directory for cache_dir that belongs to this user: $XDG_CACHE_HOME/clattn,
  * ~/.cache/clattn or %LOCALAPPDATA%\clattn.  False if there is none or it does
  * not fit; the library itself never chooses it. */
-bool clattn_default_cache_dir(char *path, size_t bytes);
+CLATTN_API bool clattn_default_cache_dir(char *path, size_t bytes);
 
 /* ---- Kernels ------------------------------------------------------------ */
 
@@ -132,9 +133,9 @@ typedef struct clattn_build {
  * that creating an op later finds it in memory or in cache_dir.  report may be
  * NULL.  A kernel that fails to build is logged; the first failure is returned
  * after all others were built. */
-clattn_status clattn_context_warm(clattn_context *context,
-                                  void (*report)(void *user, const clattn_build *build),
-                                  void *user);
+CLATTN_API clattn_status clattn_context_warm(clattn_context *context,
+                                             void (*report)(void *user, const clattn_build *build),
+                                             void *user);
 
 /* ---- Operations --------------------------------------------------------- */
 
@@ -142,14 +143,14 @@ clattn_status clattn_context_warm(clattn_context *context,
  * clattn_*_create, which compiles; clattn_*_run only enqueues. */
 typedef struct clattn_op clattn_op;
 
-void clattn_op_destroy(clattn_op *op);
+CLATTN_API void clattn_op_destroy(clattn_op *op);
 
 /* The kernel it chose, "attention/tiled f32 d64"; lives as long as the op. */
-const char *clattn_op_kernel(const clattn_op *op);
+CLATTN_API const char *clattn_op_kernel(const clattn_op *op);
 
 /* The parameters that kernel was compiled with, "TILE_Q=64 TILE_K=64 CHUNK=32"; "" if it has
  * none; lives as long as the op. */
-const char *clattn_op_params(const clattn_op *op);
+CLATTN_API const char *clattn_op_params(const clattn_op *op);
 
 #ifdef __cplusplus
 }

@@ -66,17 +66,17 @@ typedef struct clattn_layer_args {
     cl_mem scratch;                  /* clattn_layer_scratch() bytes; NULL = taken for this call */
 } clattn_layer_args;
 
-clattn_status clattn_layer_create(clattn_context *context, const clattn_layer_desc *desc,
-                                  clattn_op **out);
-size_t clattn_layer_scratch(const clattn_op *op, const clattn_layer_args *args);
-clattn_status clattn_layer_run(const clattn_op *op, cl_command_queue queue,
-                               const clattn_layer_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_layer_create(clattn_context *context, const clattn_layer_desc *desc,
+                                             clattn_op **out);
+CLATTN_API size_t clattn_layer_scratch(const clattn_op *op, const clattn_layer_args *args);
+CLATTN_API clattn_status clattn_layer_run(const clattn_op *op, cl_command_queue queue,
+                                          const clattn_layer_args *args, cl_event *event);
 
 /* The self-attention of a run as clattn_attention_run was given it, for what explains it
  * (clattn/attribution.h): args.attention with q, k and v, which lie in args.scratch (required) or
  * the cache.  What is in the scratch stays until that is used again.  Not with desc.cross. */
-clattn_status clattn_layer_attention(const clattn_op *op, const clattn_layer_args *args,
-                                     clattn_attention_args *attention);
+CLATTN_API clattn_status clattn_layer_attention(const clattn_op *op, const clattn_layer_args *args,
+                                                clattn_attention_args *attention);
 
 #ifdef __cplusplus
 }

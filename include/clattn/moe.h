@@ -48,13 +48,13 @@ typedef struct clattn_moe_args {
                       * take more for the call itself, as in clattn_mha_args. */
 } clattn_moe_args;
 
-clattn_status clattn_moe_create(clattn_context *context, const clattn_moe_desc *desc,
-                                clattn_op **out);
-clattn_status clattn_moe_variants(clattn_context *context, const clattn_moe_desc *desc,
-                                  clattn_variant_report *report, void *user);
-size_t clattn_moe_scratch(const clattn_op *op, const clattn_moe_args *args);
-clattn_status clattn_moe_run(const clattn_op *op, cl_command_queue queue,
-                             const clattn_moe_args *args, cl_event *event);
+CLATTN_API clattn_status clattn_moe_create(clattn_context *context, const clattn_moe_desc *desc,
+                                           clattn_op **out);
+CLATTN_API clattn_status clattn_moe_variants(clattn_context *context, const clattn_moe_desc *desc,
+                                             clattn_variant_report *report, void *user);
+CLATTN_API size_t clattn_moe_scratch(const clattn_op *op, const clattn_moe_args *args);
+CLATTN_API clattn_status clattn_moe_run(const clattn_op *op, cl_command_queue queue,
+                                        const clattn_moe_args *args, cl_event *event);
 
 #ifdef __cplusplus
 }

@@ -35,36 +35,39 @@ typedef void clattn_candidate_report(void *user, const clattn_candidate *candida
 /* Every set that fits the device and desc, of the kernel that desc.kernel forces (NULL: the one
  * that would be chosen): the one in use first, then the built-in one, then others.
  * desc.params is ignored.  CLATTN_ERR_UNSUPPORTED if the kernel does not fit. */
-clattn_status clattn_attention_candidates(clattn_context *context,
-                                          const clattn_attention_desc *desc,
-                                          clattn_candidate_report *report, void *user);
-clattn_status clattn_project_candidates(clattn_context *context, const clattn_project_desc *desc,
-                                        clattn_candidate_report *report, void *user);
-clattn_status clattn_attribution_candidates(clattn_context *context,
-                                            const clattn_attribution_desc *desc,
-                                            clattn_candidate_report *report, void *user);
-clattn_status clattn_classic_candidates(clattn_context *context, const clattn_classic_desc *desc,
-                                        clattn_candidate_report *report, void *user);
+CLATTN_API clattn_status clattn_attention_candidates(clattn_context *context,
+                                                     const clattn_attention_desc *desc,
+                                                     clattn_candidate_report *report, void *user);
+CLATTN_API clattn_status clattn_project_candidates(clattn_context *context,
+                                                   const clattn_project_desc *desc,
+                                                   clattn_candidate_report *report, void *user);
+CLATTN_API clattn_status clattn_attribution_candidates(clattn_context *context,
+                                                       const clattn_attribution_desc *desc,
+                                                       clattn_candidate_report *report, void *user);
+CLATTN_API clattn_status clattn_classic_candidates(clattn_context *context,
+                                                   const clattn_classic_desc *desc,
+                                                   clattn_candidate_report *report, void *user);
 
 /* Keeps an op's clattn_op_params: ops of its kind made in its context from now on use them, and,
  * if the context has a cache_dir, a file there is written that contexts of this device created
  * later load.  Keeping the built-in ones forgets what was kept.  A file that cannot be written is
  * a line in the log. */
-clattn_status clattn_tune_keep(const clattn_op *op);
+CLATTN_API clattn_status clattn_tune_keep(const clattn_op *op);
 
 /* Chooses an op's kernel: ops of its class made in its context from now on try it before others,
  * for calls of many rows or of few (clattn_project_kernel tells which a call takes).  Kept as
  * parameters are; choosing what would be taken anyway forgets what was kept.  Of projections alone,
  * layers made of them included; a kernel made for few rows is not chosen for many. */
-clattn_status clattn_tune_choose(const clattn_op *op, bool few_rows);
+CLATTN_API clattn_status clattn_tune_choose(const clattn_op *op, bool few_rows);
 
 /* Everything kept, in no order: a kind with its parameters, a class with its kernel ("project f32
  * in>=1024 out>=1024 few rows", "gemm/plain").  Strings live during the call. */
 typedef void clattn_tune_report(void *user, const char *kernel, const char *params);
-clattn_status clattn_tune_list(clattn_context *context, clattn_tune_report *report, void *user);
+CLATTN_API clattn_status clattn_tune_list(clattn_context *context, clattn_tune_report *report,
+                                          void *user);
 
 /* Forgets everything kept for this device, in the context and in its cache_dir. */
-clattn_status clattn_tune_clear(clattn_context *context);
+CLATTN_API clattn_status clattn_tune_clear(clattn_context *context);
 
 #ifdef __cplusplus
 }

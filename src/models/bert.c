@@ -8,7 +8,11 @@
  * too: a query of zeros weighs all rows of its text alike. The division is RMSNorm with a weight of
  * 1 / sqrt(columns). */
 #include "bert.h"
+
 #include "checkpoint.h"
+#include "common/error.h"
+
+#include <clattn/layer.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +21,7 @@
 enum { ROOM_CPU = 1024, ROOM_OTHER = 8192 };
 
 struct bert {
-    const session *session;
+    home home;
     bert_config config;
     int32_t room;
     clattn_op *embed, *norm, **layers, *mean, *unit;
@@ -29,32 +33,18 @@ struct bert {
     int32_t *place; /* of each token in its text */
 };
 
-const bert_config *bert_facts(const bert *b) { return &b->config; }
-const char *bert_kernel(const bert *b) { return clattn_op_kernel(b->layers[0]); }
-int32_t bert_room(const bert *b) { return b->room; }
+const bert_config *clattn__bert_facts(const bert *b) { return &b->config; }
+const char *clattn__bert_kernel(const bert *b) { return clattn_op_kernel(b->layers[0]); }
+int32_t clattn__bert_room(const bert *b) { return b->room; }
 
 /* ---- The ops ----------------------------------------------------------------------------- */
 
-static bool created(clattn_status status)
+static clattn_status created(clattn_status status)
 {
-    if (status != CLATTN_OK) {
-        fail("choosing a kernel: %s", clattn_error());
-    }
-    return status == CLATTN_OK;
+    return status == CLATTN_OK ? status : clattn__within(status, "%s", "choosing a kernel");
 }
 
-/* NULL after a line. */
-static cl_mem kept_buffer(bert *b, size_t bytes, const void *data)
-{
-    reason why;
-    cl_mem mem = buffers_make(b->session, &b->kept, bytes, data, &why);
-    if (!mem) {
-        fail("the model: %s", why.text);
-    }
-    return mem;
-}
-
-static bool open_embeddings(bert *b, const checkpoint *c)
+static clattn_status open_embeddings(bert *b, const checkpoint *c)
 {
     const bert_config *f = &b->config;
     const int64_t columns = f->columns;
@@ -68,9 +58,10 @@ static bool open_embeddings(bert *b, const checkpoint *c)
     const clattn_embed_desc embed = {.type = CLATTN_F32};
     const clattn_norm_desc norm = {
         .kind = CLATTN_LAYER_NORM, .weight = true, .bias = true, .epsilon = f->epsilon};
-    return checkpoint_load(c, "embeddings.", weights, sizeof weights / sizeof *weights, &b->kept) &&
-           created(clattn_embed_create(c->session->context, &embed, &b->embed)) &&
-           created(clattn_norm_create(c->session->context, &norm, &b->norm));
+    TRY(clattn__checkpoint_load(c, "embeddings.", weights, sizeof weights / sizeof *weights,
+                                &b->kept));
+    TRY(created(clattn_embed_create(c->home->context, &embed, &b->embed)));
+    return created(clattn_norm_create(c->home->context, &norm, &b->norm));
 }
 
 static clattn_attention_desc attention_of(const bert_config *f)
@@ -79,7 +70,7 @@ static clattn_attention_desc attention_of(const bert_config *f)
         .head_dim = f->columns / f->heads, .query_heads = f->heads, .packed = true};
 }
 
-static bool open_layer(bert *b, const checkpoint *c, int32_t number)
+static clattn_status open_layer(bert *b, const checkpoint *c, int32_t number)
 {
     const bert_config *f = &b->config;
     const int64_t columns = f->columns, hidden = f->hidden;
@@ -111,31 +102,41 @@ static bool open_layer(bert *b, const checkpoint *c, int32_t number)
         {"output.LayerNorm.bias", &d.ffn.norm.bias, 0, columns},
     };
     snprintf(prefix, sizeof prefix, "encoder.layer.%d.", (int)number);
-    const bool done =
-        checkpoint_load(c, prefix, weights, sizeof weights / sizeof *weights, &packed) &&
-        created(clattn_layer_create(c->session->context, &d, &b->layers[number]));
-    buffers_release(&packed);
-    return done;
+    clattn_status status =
+        clattn__checkpoint_load(c, prefix, weights, sizeof weights / sizeof *weights, &packed);
+    if (status == CLATTN_OK) {
+        status = created(clattn_layer_create(c->home->context, &d, &b->layers[number]));
+    }
+    clattn__buffers_release(&packed);
+    return status;
 }
 
-static bool open_sentence(bert *b)
+/* 1 / sqrt(columns), columns times. */
+static clattn_status make_unit_weight(bert *b)
 {
-    const bert_config *f = &b->config;
-    const clattn_attention_desc mean = attention_of(f);
-    const clattn_norm_desc unit = {.kind = CLATTN_RMS_NORM, .weight = true, .epsilon = 1e-24F};
-    float *weight = malloc((size_t)f->columns * sizeof *weight);
+    const int32_t columns = b->config.columns;
+    const size_t bytes = (size_t)columns * sizeof(float);
+    float *weight = malloc(bytes);
     if (!weight) {
-        fail("out of memory");
-        return false;
+        return clattn__no_memory();
     }
-    for (int32_t i = 0; i < f->columns; i++) {
-        weight[i] = (float)(1 / sqrt(f->columns));
+    for (int32_t i = 0; i < columns; i++) {
+        weight[i] = (float)(1 / sqrt(columns));
     }
-    cl_mem mem = kept_buffer(b, (size_t)f->columns * sizeof *weight, weight);
+    b->unit_weight = (clattn_tensor){.size = {1, 1, 1, columns}};
+    const clattn_status status =
+        clattn__buffers_add(&b->home, &b->kept, bytes, weight, &b->unit_weight.mem);
     free(weight);
-    b->unit_weight = (clattn_tensor){.mem = mem, .size = {1, 1, 1, f->columns}};
-    return mem && created(clattn_attention_create(b->session->context, &mean, &b->mean)) &&
-           created(clattn_norm_create(b->session->context, &unit, &b->unit));
+    return status;
+}
+
+static clattn_status open_sentence(bert *b)
+{
+    const clattn_attention_desc mean = attention_of(&b->config);
+    const clattn_norm_desc unit = {.kind = CLATTN_RMS_NORM, .weight = true, .epsilon = 1e-24F};
+    TRY(make_unit_weight(b));
+    TRY(created(clattn_attention_create(b->home.context, &mean, &b->mean)));
+    return created(clattn_norm_create(b->home.context, &unit, &b->unit));
 }
 
 /* ---- A call ------------------------------------------------------------------------------ */
@@ -162,9 +163,8 @@ static clattn_layer_args layer_args(const bert *b, int64_t texts, int64_t tokens
         .scratch = b->scratch};
 }
 
-static bool open_buffers(bert *b)
+static clattn_status open_buffers(bert *b)
 {
-    const session *s = b->session;
     const bert_config *f = &b->config;
     const size_t room = (size_t)b->room, number = sizeof(int32_t);
     const size_t rows = room * (size_t)f->columns * sizeof(float);
@@ -172,8 +172,7 @@ static bool open_buffers(bert *b)
     const float zero = 0;
     b->place = malloc((room + 1) * number);
     if (!b->place) {
-        fail("out of memory");
-        return false;
+        return clattn__no_memory();
     }
     for (int32_t i = 0; i <= b->room; i++) {
         b->place[i] = i;
@@ -193,21 +192,18 @@ static bool open_buffers(bert *b)
         {&b->scratch, clattn_layer_scratch(b->layers[0], &args), NULL},
     };
     for (size_t i = 0; i < sizeof rows_wanted / sizeof *rows_wanted; i++) {
-        *rows_wanted[i].to = kept_buffer(b, rows_wanted[i].bytes, rows_wanted[i].data);
-        if (!*rows_wanted[i].to) {
-            return false;
-        }
+        TRY(clattn__buffers_add(&b->home, &b->kept, rows_wanted[i].bytes, rows_wanted[i].data,
+                                rows_wanted[i].to));
     }
     const cl_int code =
-        clEnqueueFillBuffer(s->queue, b->zeros, &zero, sizeof zero, 0, rows, 0, NULL, NULL);
-    if (code != CL_SUCCESS) {
-        fail("clEnqueueFillBuffer gave OpenCL error %d", code);
-    }
-    return code == CL_SUCCESS;
+        clEnqueueFillBuffer(b->home.queue, b->zeros, &zero, sizeof zero, 0, rows, 0, NULL, NULL);
+    return code == CL_SUCCESS
+               ? CLATTN_OK
+               : clattn__opencl_failed("clEnqueueFillBuffer gave OpenCL error %d", code);
 }
 
 /* Where the tokens of a batch lie, on the device. */
-static bool upload(bert *b, const bert_batch *batch)
+static clattn_status upload(bert *b, const bert_batch *batch)
 {
     const int32_t tokens = batch->starts[batch->texts];
     for (int32_t t = 0; t < batch->texts; t++) {
@@ -223,29 +219,20 @@ static bool upload(bert *b, const bert_batch *batch)
                 {b->places, b->place, tokens},
                 {b->starts, batch->starts, batch->texts + 1}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const cl_int code = clEnqueueWriteBuffer(b->session->queue, rows[i].mem, CL_FALSE, 0,
+        const cl_int code = clEnqueueWriteBuffer(b->home.queue, rows[i].mem, CL_FALSE, 0,
                                                  (size_t)rows[i].count * sizeof(int32_t),
                                                  rows[i].from, 0, NULL, NULL);
         if (code != CL_SUCCESS) {
-            fail("clEnqueueWriteBuffer gave OpenCL error %d", code);
-            return false;
+            return clattn__opencl_failed("clEnqueueWriteBuffer gave OpenCL error %d", code);
         }
     }
-    return true;
+    return CLATTN_OK;
 }
-
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        const clattn_status status = (call);                                                       \
-        if (status != CLATTN_OK) {                                                                 \
-            return status;                                                                         \
-        }                                                                                          \
-    } while (0)
 
 static clattn_status enqueue(const bert *b, int64_t texts, int64_t tokens, int32_t longest)
 {
     const bert_config *f = &b->config;
-    const cl_command_queue queue = b->session->queue;
+    const cl_command_queue queue = b->home.queue;
     const int64_t heads = f->heads, columns = f->columns / f->heads;
     const clattn_layer_args layer = layer_args(b, texts, tokens, longest);
     const clattn_tensor split = rows_of(b->x, tokens, heads, columns);
@@ -275,7 +262,7 @@ static clattn_status enqueue(const bert *b, int64_t texts, int64_t tokens, int32
     return clattn_norm_run(b->unit, queue, &unit, NULL);
 }
 
-bool bert_encode(bert *b, const bert_batch *batch, float *sentences, float *tokens)
+clattn_status clattn__bert_encode(bert *b, const bert_batch *batch, float *sentences, float *tokens)
 {
     const int32_t count = batch->starts[batch->texts];
     const size_t row = (size_t)b->config.columns * sizeof(float);
@@ -284,85 +271,83 @@ bool bert_encode(bert *b, const bert_batch *batch, float *sentences, float *toke
         const int32_t length = batch->starts[t + 1] - batch->starts[t];
         longest = length > longest ? length : longest;
     }
-    if (!upload(b, batch)) {
-        clFinish(b->session->queue); /* the batch is the caller's again */
-        return false;
+    clattn_status status = upload(b, batch);
+    if (status == CLATTN_OK) {
+        status = enqueue(b, batch->texts, count, longest);
+        status =
+            status == CLATTN_OK ? status : clattn__within(status, "%s", clattn__bert_kernel(b));
     }
-    if (enqueue(b, batch->texts, count, longest) != CLATTN_OK) {
-        fail("%s: %s", bert_kernel(b), clattn_error());
-        clFinish(b->session->queue);
-        return false;
+    if (status != CLATTN_OK) {
+        clFinish(b->home.queue); /* the batch is the caller's again */
+        return status;
     }
-    return session_read(b->session, b->sentences, (size_t)batch->texts * row, sentences,
-                        "sentences") &&
-           (!tokens || session_read(b->session, b->x, (size_t)count * row, tokens, "tokens"));
+    TRY(clattn__home_read(&b->home, b->sentences, (size_t)batch->texts * row, sentences,
+                          "sentences"));
+    return tokens ? clattn__home_read(&b->home, b->x, (size_t)count * row, tokens, "tokens")
+                  : CLATTN_OK;
 }
 
 /* ---- All of it ---------------------------------------------------------------------------- */
 
-static bool open_model(bert *b, const checkpoint *c)
+static clattn_status open_weights(bert *b, const checkpoint *c)
 {
-    if (!open_embeddings(b, c)) {
-        return false;
-    }
+    TRY(open_embeddings(b, c));
     for (int32_t i = 0; i < b->config.layers; i++) {
-        if (!open_layer(b, c, i)) {
-            return false;
-        }
+        TRY(open_layer(b, c, i));
     }
-    return open_sentence(b) && open_buffers(b);
+    TRY(open_sentence(b));
+    return open_buffers(b);
 }
 
-bool bert_open(const session *session, const char *directory, bert **out)
+static clattn_status open_model(bert *b, clattn_context *context, cl_command_queue queue,
+                                const char *directory)
 {
-    reason why;
     checkpoint c;
-    bert_config config;
-    *out = NULL;
-    if (!bert_config_read(directory, &config, &why)) {
-        fail("--model %s: %s", directory, why.text);
-        return false;
+    TRY(clattn__bert_config_read(directory, &b->config));
+    TRY(clattn__home_open(context, queue, "encoder", &b->home));
+    const bool cpu = clattn_context_facts(context)->type == CL_DEVICE_TYPE_CPU;
+    const int32_t room = cpu ? ROOM_CPU : ROOM_OTHER;
+    b->room = room > b->config.positions ? room : b->config.positions;
+    b->layers = calloc((size_t)b->config.layers, sizeof *b->layers);
+    if (!b->layers) {
+        return clattn__no_memory();
     }
-    if (!checkpoint_open(session, directory, &c)) {
-        return false;
-    }
-    bert *b = calloc(1, sizeof *b);
-    clattn_op **layers = calloc((size_t)config.layers, sizeof *layers);
-    if (!b || !layers) {
-        fail("out of memory");
-        free(layers);
-        free(b);
-        checkpoint_close(&c);
-        return false;
-    }
-    const int32_t room = session->facts->type == CL_DEVICE_TYPE_CPU ? ROOM_CPU : ROOM_OTHER;
-    *b = (bert){.session = session,
-                .config = config,
-                .room = room > config.positions ? room : config.positions,
-                .layers = layers};
-    const bool done = open_model(b, &c);
-    checkpoint_close(&c);
-    if (!done) {
-        bert_close(b);
-        return false;
-    }
-    *out = b;
-    return true;
+    TRY(clattn__checkpoint_open(&b->home, directory, &c));
+    const clattn_status status = open_weights(b, &c);
+    clattn__checkpoint_close(&c);
+    return status;
 }
 
-void bert_close(bert *b)
+clattn_status clattn__bert_open(clattn_context *context, cl_command_queue queue,
+                                const char *directory, bert **out)
+{
+    bert *b = calloc(1, sizeof *b);
+    if (!b) {
+        return clattn__no_memory();
+    }
+    const clattn_status status = open_model(b, context, queue, directory);
+    if (status == CLATTN_OK) {
+        *out = b;
+    } else {
+        clattn__bert_close(b);
+    }
+    return status;
+}
+
+void clattn__bert_close(bert *b)
 {
     if (!b) {
         return;
     }
+    clattn__home_close(&b->home);
     clattn_op *const ops[] = {b->embed, b->norm, b->mean, b->unit};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         clattn_op_destroy(ops[i]);
     }
-    for (int32_t i = 0; i < b->config.layers; i++) {
+    for (int32_t i = 0; b->layers && i < b->config.layers; i++) {
         clattn_op_destroy(b->layers[i]);
     }
-    buffers_release(&b->kept);
+    clattn__buffers_release(&b->kept);
     free(b->layers);
     free(b->place);
     free(b);

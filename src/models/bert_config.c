@@ -1,50 +1,47 @@
 #include "bert_config.h"
-#include "models/files/load.h"
+
+#include "common/error.h"
+#include "files/file.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char config_name[] = "config.json", pooling_name[] = "1_Pooling/config.json",
                   sentence_name[] = "sentence_bert_config.json";
 
-/* NULL with the reason. */
-static cJSON *read_json(const char *directory, const char *name, reason *why)
+/* The caller deletes it. */
+static clattn_status read_json(const char *directory, const char *name, cJSON **out)
 {
     size_t bytes;
-    char *text = file_text_in(directory, name, &bytes, why);
-    if (!text) {
-        return NULL;
-    }
+    char *text;
+    TRY(clattn__file_text_in(directory, name, &text, &bytes));
     cJSON *json = cJSON_ParseWithLength(text, bytes);
     free(text);
     if (!cJSON_IsObject(json)) {
         cJSON_Delete(json);
-        refuse(why, "%s: not a JSON object", name);
-        return NULL;
+        return clattn__refuse("%s: not a JSON object", name);
     }
-    return json;
+    *out = json;
+    return CLATTN_OK;
 }
 
 /* A whole number of 1 and more. */
-static bool read_count(const cJSON *json, const char *file, const char *name, int32_t *to,
-                       reason *why)
+static clattn_status read_count(const cJSON *json, const char *file, const char *name, int32_t *to)
 {
     enum { MOST = 1 << 24 };
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
     const double x = cJSON_IsNumber(item) ? item->valuedouble : 0;
     if (!(x >= 1 && x <= MOST) || floor(x) != x) {
-        return refuse(why, "%s: %s is %s, must be a whole number from 1 to %d", file, name,
-                      item ? "something else" : "missing", MOST);
+        return clattn__refuse("%s: %s is %s, must be a whole number from 1 to %d", file, name,
+                              item ? "something else" : "missing", MOST);
     }
     *to = (int32_t)x;
-    return true;
+    return CLATTN_OK;
 }
 
-static bool read_counts(const cJSON *json, bert_config *c, reason *why)
+static clattn_status read_counts(const cJSON *json, bert_config *c)
 {
     const struct {
         const char *name;
@@ -54,16 +51,15 @@ static bool read_counts(const cJSON *json, bert_config *c, reason *why)
                 {"intermediate_size", &c->hidden}, {"num_attention_heads", &c->heads},
                 {"num_hidden_layers", &c->layers}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!read_count(json, config_name, rows[i].name, rows[i].to, why)) {
-            return false;
-        }
+        TRY(read_count(json, config_name, rows[i].name, rows[i].to));
     }
-    return c->columns % c->heads == 0 ||
-           refuse(why, "%s: num_attention_heads, %d, does not divide hidden_size, %d", config_name,
-                  c->heads, c->columns);
+    return c->columns % c->heads == 0
+               ? CLATTN_OK
+               : clattn__refuse("%s: num_attention_heads, %d, does not divide hidden_size, %d",
+                                config_name, c->heads, c->columns);
 }
 
-static bool read_activation(const cJSON *json, clattn_activation *to, reason *why)
+static clattn_status read_activation(const cJSON *json, clattn_activation *to)
 {
     static const struct {
         const char *name;
@@ -77,85 +73,81 @@ static bool read_activation(const cJSON *json, clattn_activation *to, reason *wh
     for (size_t i = 0; name && i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(rows[i].name, name) == 0) {
             *to = rows[i].kind;
-            return true;
+            return CLATTN_OK;
         }
     }
-    return refuse(why, "%s: hidden_act %.32s is not supported", config_name,
-                  name ? name : "is missing and");
+    return clattn__refuse("%s: hidden_act %.32s is not supported", config_name,
+                          name ? name : "is missing and");
 }
 
 /* A string that must be there, or may be absent, and is then this one. */
-static bool check_text(const cJSON *json, const char *name, const char *wanted, bool optional,
-                       reason *why)
+static clattn_status check_text(const cJSON *json, const char *name, const char *wanted,
+                                bool optional)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
     const char *text = cJSON_GetStringValue(item);
     if ((!item && optional) || (text && strcmp(text, wanted) == 0)) {
-        return true;
+        return CLATTN_OK;
     }
-    return refuse(why, "%s: %s is %.32s, must be %s", config_name, name, text ? text : "missing",
-                  wanted);
+    return clattn__refuse("%s: %s is %.32s, must be %s", config_name, name, text ? text : "missing",
+                          wanted);
 }
 
-static bool read_model(const cJSON *json, bert_config *c, reason *why)
+static clattn_status read_model(const cJSON *json, bert_config *c)
 {
     const cJSON *epsilon = cJSON_GetObjectItemCaseSensitive(json, "layer_norm_eps");
-    if (!check_text(json, "model_type", "bert", false, why) ||
-        !check_text(json, "position_embedding_type", "absolute", true, why) ||
-        !read_counts(json, c, why) || !read_activation(json, &c->activation, why)) {
-        return false;
-    }
+    TRY(check_text(json, "model_type", "bert", false));
+    TRY(check_text(json, "position_embedding_type", "absolute", true));
+    TRY(read_counts(json, c));
+    TRY(read_activation(json, &c->activation));
     c->epsilon = cJSON_IsNumber(epsilon) ? (float)epsilon->valuedouble : 0;
     c->most_tokens = c->positions;
-    return (c->epsilon > 0 && isfinite(c->epsilon)) ||
-           refuse(why, "%s: layer_norm_eps must be a positive number", config_name);
+    return (c->epsilon > 0 && isfinite(c->epsilon))
+               ? CLATTN_OK
+               : clattn__refuse("%s: layer_norm_eps must be a positive number", config_name);
 }
 
-static bool read_limit(const cJSON *json, bert_config *c, reason *why)
+static clattn_status read_limit(const cJSON *json, bert_config *c)
 {
     int32_t limit = 0;
-    if (!read_count(json, sentence_name, "max_seq_length", &limit, why)) {
-        return false;
-    }
+    TRY(read_count(json, sentence_name, "max_seq_length", &limit));
     c->most_tokens = limit < c->positions ? limit : c->positions;
-    return true;
+    return CLATTN_OK;
 }
 
-static bool check_pooling(const cJSON *json, bert_config *c, reason *why)
+static clattn_status check_pooling(const cJSON *json, bert_config *c)
 {
     (void)c;
     for (const cJSON *item = json->child; item; item = item->next) {
         const bool mean = strcmp(item->string, "pooling_mode_mean_tokens") == 0;
         if (strncmp(item->string, "pooling_mode", 12) == 0 && cJSON_IsTrue(item) && !mean) {
-            return refuse(why, "%s: %.64s is not supported, only the mean of the tokens is",
-                          pooling_name, item->string);
+            return clattn__refuse("%s: %.64s is not supported, only the mean of the tokens is",
+                                  pooling_name, item->string);
         }
     }
-    return true;
+    return CLATTN_OK;
 }
 
-bool bert_config_read(const char *directory, bert_config *out, reason *why)
+clattn_status clattn__bert_config_read(const char *directory, bert_config *out)
 {
     const struct {
         const char *name;
         bool optional;
-        bool (*read)(const cJSON *json, bert_config *c, reason *why);
+        clattn_status (*read)(const cJSON *json, bert_config *c);
     } files[] = {{config_name, false, read_model},
                  {sentence_name, true, read_limit},
                  {pooling_name, true, check_pooling}};
-    *out = (bert_config){0};
+    bert_config c = {0};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%s", directory, files[i].name);
-        if (files[i].optional && access(path, F_OK) != 0) {
+        cJSON *json = NULL;
+        if (files[i].optional && !clattn__file_is_in(directory, files[i].name)) {
             continue;
         }
-        cJSON *json = read_json(directory, files[i].name, why);
-        const bool done = json && files[i].read(json, out, why);
+        TRY(read_json(directory, files[i].name, &json));
+        const clattn_status status = files[i].read(json, &c);
         cJSON_Delete(json);
-        if (!done) {
-            return false;
-        }
+        TRY(status);
     }
-    return true;
+    *out = c;
+    return CLATTN_OK;
 }

@@ -1,8 +1,6 @@
 /* What the directory of a BERT checkpoint says of it, beside its weights. */
-#ifndef TOOLS_BERT_CONFIG_H
-#define TOOLS_BERT_CONFIG_H
-
-#include "shared/message.h"
+#ifndef MODELS_BERT_CONFIG_H
+#define MODELS_BERT_CONFIG_H
 
 #include <clattn/block.h>
 
@@ -16,7 +14,7 @@ typedef struct bert_config {
 } bert_config;
 
 /* config.json, and of a sentence encoder sentence_bert_config.json and 1_Pooling/config.json, which
- * may be absent.  The reason names the file. */
-bool bert_config_read(const char *directory, bert_config *out, reason *why);
+ * may be absent.  The text of a refusal names the file. */
+clattn_status clattn__bert_config_read(const char *directory, bert_config *out);
 
-#endif /* TOOLS_BERT_CONFIG_H */
+#endif /* MODELS_BERT_CONFIG_H */

@@ -1,103 +1,112 @@
 #include "checkpoint.h"
-#include "models/files/load.h"
-#include "models/files/safetensors.h"
+
+#include "common/error.h"
+#include "files/file.h"
+#include "files/safetensors.h"
+
+static const char file_name[] = "model.safetensors";
 
 /* ---- Weights ---------------------------------------------------------------------------- */
 
-static bool read_weight(const checkpoint *c, const char *name, const checkpoint_row *w, array *out,
-                        reason *why)
+/* As floats, if its shape is the right one. */
+static clattn_status convert(const checkpoint_row *w, const char *name, const clattn_array *stored,
+                             clattn_array *out)
 {
-    array stored = {0};
-    reason inner;
-    char is[SHAPE_TEXT_BYTES], must[SHAPE_TEXT_BYTES];
+    char is[CLATTN_SHAPE_BYTES], must[CLATTN_SHAPE_BYTES];
     const int64_t matrix[2] = {w->rows, w->columns};
     const int rank = w->rows ? 2 : 1;
     const int64_t *shape = w->rows ? matrix : &matrix[1];
+    bool fits = stored->rank == rank;
+    for (int i = 0; fits && i < rank; i++) {
+        fits = stored->shape[i] == shape[i];
+    }
+    return fits ? clattn_array_convert(stored, CLATTN_ARRAY_F32, out)
+                : clattn__refuse("%s: its shape is %s, must be %s", name,
+                                 clattn_shape_text(stored->rank, stored->shape, is),
+                                 clattn_shape_text(rank, shape, must));
+}
+
+static clattn_status read_weight(const checkpoint *c, const char *prefix, const checkpoint_row *w,
+                                 clattn_array *out)
+{
+    char name[128];
+    clattn_array stored;
+    snprintf(name, sizeof name, "%s%s", prefix, w->name);
     rewind(c->file);
-    if (!safetensors_read(c->file, c->bytes, name, &stored, &inner)) {
-        array_free(&stored);
-        return refuse(why, "%s: %.400s", name, inner.text);
+    clattn_status status = clattn__safetensors_read(c->file, c->bytes, name, &stored);
+    if (status != CLATTN_OK) {
+        return clattn__within(status, "%s", name);
     }
-    bool done = stored.rank == rank;
-    for (int i = 0; done && i < rank; i++) {
-        done = stored.shape[i] == shape[i];
-    }
-    done = done ? array_convert(&stored, ARRAY_F32, out, why)
-                : refuse(why, "%s: its shape is %s, must be %s", name,
-                         shape_text(stored.rank, stored.shape, is), shape_text(rank, shape, must));
-    array_free(&stored);
-    return done;
+    status = convert(w, name, &stored, out);
+    clattn_array_free(&stored);
+    return status;
 }
 
 /* Made by the first of its parts. */
-static bool make_tensor(const checkpoint *c, const checkpoint_row *w, buffers *owner)
+static clattn_status make_tensor(const checkpoint *c, const checkpoint_row *w, buffers *owner)
 {
     const int64_t parts = w->parts ? w->parts : 1;
     const int64_t rows = w->rows ? w->rows * parts : 1;
     const int64_t columns = w->rows ? w->columns : w->columns * parts;
-    if (w->part == 0) {
-        reason why;
-        const size_t bytes = (size_t)(rows * columns) * sizeof(float);
-        *w->to = (clattn_tensor){.mem = buffers_make(c->session, owner, bytes, NULL, &why),
-                                 .size = {1, rows, 1, columns}};
-        if (!w->to->mem) {
-            fail("the model: %s", why.text);
-        }
+    if (w->part != 0) {
+        return CLATTN_OK;
     }
-    return w->to->mem;
+    *w->to = (clattn_tensor){.size = {1, rows, 1, columns}};
+    return clattn__buffers_add(c->home, owner, (size_t)(rows * columns) * sizeof(float), NULL,
+                               &w->to->mem);
 }
 
-static bool fill(const checkpoint *c, const checkpoint_row *w, const array *values)
+static clattn_status fill(const checkpoint *c, const checkpoint_row *w, const clattn_array *values)
 {
-    const size_t bytes = (size_t)array_count(values) * sizeof(float);
+    const size_t bytes = (size_t)clattn_array_count(values) * sizeof(float);
     const cl_int code =
-        clEnqueueWriteBuffer(c->session->queue, w->to->mem, CL_TRUE, (size_t)w->part * bytes, bytes,
+        clEnqueueWriteBuffer(c->home->queue, w->to->mem, CL_TRUE, (size_t)w->part * bytes, bytes,
                              values->data, 0, NULL, NULL);
-    if (code != CL_SUCCESS) {
-        fail("clEnqueueWriteBuffer gave OpenCL error %d", code);
-    }
-    return code == CL_SUCCESS;
+    return code == CL_SUCCESS
+               ? CLATTN_OK
+               : clattn__opencl_failed("clEnqueueWriteBuffer gave OpenCL error %d", code);
 }
 
-static bool load(const checkpoint *c, const char *prefix, const checkpoint_row *w, buffers *owner)
+static clattn_status load(const checkpoint *c, const char *prefix, const checkpoint_row *w,
+                          buffers *owner)
 {
-    char name[128];
-    reason why;
-    array values = {0};
-    snprintf(name, sizeof name, "%s%s", prefix, w->name);
-    if (!read_weight(c, name, w, &values, &why)) {
-        fail("--model %s: model.safetensors: %s", c->directory, why.text);
-        return false;
+    clattn_array values;
+    TRY(read_weight(c, prefix, w, &values));
+    clattn_status status = make_tensor(c, w, owner);
+    if (status == CLATTN_OK) {
+        status = fill(c, w, &values);
     }
-    const bool done = make_tensor(c, w, owner) && fill(c, w, &values);
-    array_free(&values);
-    return done;
+    clattn_array_free(&values);
+    return status;
 }
 
-bool checkpoint_load(const checkpoint *c, const char *prefix, const checkpoint_row *rows,
-                     size_t count, buffers *owner)
+clattn_status clattn__checkpoint_load(const checkpoint *c, const char *prefix,
+                                      const checkpoint_row *rows, size_t count, buffers *owner)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!load(c, prefix, &rows[i], owner)) {
-            return false;
+        const clattn_status status = load(c, prefix, &rows[i], owner);
+        if (status != CLATTN_OK) {
+            return clattn__within(status, "%s", file_name);
         }
     }
-    return true;
+    return CLATTN_OK;
 }
 
 /* ---- The file ---------------------------------------------------------------------------- */
 
-bool checkpoint_open(const session *session, const char *directory, checkpoint *out)
+clattn_status clattn__checkpoint_open(const home *home, const char *directory, checkpoint *out)
 {
     char path[4096];
-    reason why;
-    *out = (checkpoint){.session = session, .directory = directory};
-    snprintf(path, sizeof path, "%s/model.safetensors", directory);
-    out->file = file_open(path, &out->bytes, &why);
-    if (!out->file) {
-        fail("--model %s: model.safetensors: %s", directory, why.text);
+    checkpoint c = {.home = home};
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", directory, file_name) >= sizeof path) {
+        return clattn__refuse("%s: the name is too long", file_name);
     }
-    return out->file;
+    const clattn_status status = clattn__file_open(path, &c.bytes, &c.file);
+    if (status != CLATTN_OK) {
+        return clattn__within(status, "%s", file_name);
+    }
+    *out = c;
+    return CLATTN_OK;
 }
 
-void checkpoint_close(checkpoint *c) { fclose(c->file); }
+void clattn__checkpoint_close(checkpoint *c) { fclose(c->file); }

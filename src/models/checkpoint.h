@@ -1,22 +1,20 @@
-/* Weights of a model.safetensors on a device, in f32.  Every function that returns false or NULL
- * has printed a line that says why not. */
-#ifndef TOOLS_CHECKPOINT_H
-#define TOOLS_CHECKPOINT_H
+/* Weights of a model.safetensors on a device, in f32. */
+#ifndef MODELS_CHECKPOINT_H
+#define MODELS_CHECKPOINT_H
 
-#include "buffers.h"
-#include "models/files/array.h"
+#include "home.h"
 
 #include <stdio.h>
 
 typedef struct checkpoint {
-    const session *session;
-    const char *directory;
+    const home *home;
     FILE *file;
     uint64_t bytes;
 } checkpoint;
 
-bool checkpoint_open(const session *session, const char *directory, checkpoint *out);
-void checkpoint_close(checkpoint *c);
+/* The text of a refusal begins with "model.safetensors", as of all here. */
+clattn_status clattn__checkpoint_open(const home *home, const char *directory, checkpoint *out);
+void clattn__checkpoint_close(checkpoint *c);
 
 /* Where a tensor goes, and the shape that it must have. */
 typedef struct checkpoint_row {
@@ -27,7 +25,7 @@ typedef struct checkpoint_row {
 } checkpoint_row;
 
 /* Reads them all into buffers of owner. */
-bool checkpoint_load(const checkpoint *c, const char *prefix, const checkpoint_row *rows,
-                     size_t count, buffers *owner);
+clattn_status clattn__checkpoint_load(const checkpoint *c, const char *prefix,
+                                      const checkpoint_row *rows, size_t count, buffers *owner);
 
-#endif /* TOOLS_CHECKPOINT_H */
+#endif /* MODELS_CHECKPOINT_H */

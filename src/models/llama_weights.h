@@ -1,27 +1,29 @@
 /* Weights of a llama model on the device, as they are stored in its file. */
-#ifndef TOOLS_LLAMA_WEIGHTS_H
-#define TOOLS_LLAMA_WEIGHTS_H
+#ifndef MODELS_LLAMA_WEIGHTS_H
+#define MODELS_LLAMA_WEIGHTS_H
 
-#include "buffers.h"
+#include "home.h"
 #include "llama_file.h"
+
+#include <clattn/layer.h>
 
 /* Where to, and what becomes theirs. */
 typedef struct llama_loader {
-    const session *session;
-    const gguf *file;
-    const llama_shape *shape;
+    const home *home;
+    const clattn_gguf *file;
+    const clattn_model_shape *shape;
     buffers *owner;
 } llama_loader;
 
 /* Rows as they lie in the file, whose pages are given back. */
-bool llama_load_matrix(const llama_loader *l, const gguf_tensor *t, clattn_tensor *out,
-                       reason *why);
+clattn_status clattn__llama_load_matrix(const llama_loader *l, const clattn_gguf_tensor *t,
+                                        clattn_tensor *out);
 
 /* Few numbers, as floats. */
-bool llama_load_vector(const llama_loader *l, const gguf_tensor *t, clattn_tensor *out,
-                       reason *why);
+clattn_status clattn__llama_load_vector(const llama_loader *l, const clattn_gguf_tensor *t,
+                                        clattn_tensor *out);
 
 /* All of one layer.  Those of the same input are one matrix where their types allow it. */
-bool llama_load_layer(const llama_loader *l, int layer, clattn_layer_desc *desc, reason *why);
+clattn_status clattn__llama_load_layer(const llama_loader *l, int layer, clattn_layer_desc *desc);
 
-#endif /* TOOLS_LLAMA_WEIGHTS_H */
+#endif /* MODELS_LLAMA_WEIGHTS_H */

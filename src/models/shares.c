@@ -1,34 +1,34 @@
 #include "shares.h"
 
+#include "common/error.h"
+
 #include <stdlib.h>
-#include <string.h>
 
 /* Those of SmolLM2 whose attention tells best where an answer is from, layers 18 and 19 of 30
- * (docs/attribution.md), and the same depth of other models.  Rollout has all layers in its last.
- */
-void shares_layers(attribute_method method, int layers, int *first, int *last)
+ * (docs/attribution.md), and the same depth of other models. */
+static void choose_layers(const noted *n, clattn_shares *out)
 {
-    *first = method == ATTRIBUTE_ROLLOUT ? layers - 1 : layers * 17 / 30;
-    *last = method == ATTRIBUTE_ROLLOUT ? layers - 1 : layers * 19 / 30 - 1;
-    *last = *last < *first ? *first : *last;
+    const bool rollout = n->method == CLATTN_SOURCES_ROLLOUT;
+    const int32_t first = rollout ? n->layers - 1 : n->layers * 17 / 30;
+    const int32_t last = rollout ? n->layers - 1 : n->layers * 19 / 30 - 1;
+    out->first_layer = first;
+    out->last_layer = last < first ? first : last;
 }
 
-static void add_token(const answer_sources *a, size_t n, shares *out)
+static void add_token(const noted *n, size_t token, clattn_shares *out)
 {
-    const size_t spans = a->passages->count;
-    const int documents = a->documents->count;
-    int first, last;
-    shares_layers(a->method, a->layers, &first, &last);
-    for (int layer = 0; layer < a->layers; layer++) {
-        const float *mass = a->masses + (n * (size_t)a->layers + (size_t)layer) * spans;
+    const size_t spans = n->passages->count;
+    const int32_t first = out->first_layer, last = out->last_layer;
+    for (int32_t layer = 0; layer < n->layers; layer++) {
+        const float *mass = n->masses + (token * (size_t)n->layers + (size_t)layer) * spans;
         for (size_t s = 0; s < spans; s++) {
-            const passage *p = &a->passages->items[s];
-            const double part = mass[s] / (double)a->answer->count;
-            if (p->kind == SOURCE_DOCUMENT) {
-                out->by_layer[layer * documents + p->document] += part;
+            const clattn_passage *p = &n->passages->items[s];
+            const double part = mass[s] / (double)n->tokens;
+            if (p->kind == CLATTN_SOURCE_DOCUMENT) {
+                out->by_layer[layer * n->documents + p->document] += part;
             }
             if (layer >= first && layer <= last) {
-                out->token[n * spans + s] += mass[s] / (float)(last - first + 1);
+                out->token[token * spans + s] += mass[s] / (float)(last - first + 1);
                 out->passage[s] += part / (last - first + 1);
             }
         }
@@ -36,86 +36,63 @@ static void add_token(const answer_sources *a, size_t n, shares *out)
 }
 
 /* Each row divided by its sum, unless that is 0. */
-static void normalise(double *rows, int count, int columns)
+static void normalise(double *rows, int32_t count, int32_t columns)
 {
-    for (int r = 0; r < count; r++) {
+    for (int32_t r = 0; r < count; r++) {
         double sum = 0;
-        for (int c = 0; c < columns; c++) {
+        for (int32_t c = 0; c < columns; c++) {
             sum += rows[r * columns + c];
         }
-        for (int c = 0; c < columns && sum > 0; c++) {
+        for (int32_t c = 0; c < columns && sum > 0; c++) {
             rows[r * columns + c] /= sum;
         }
     }
 }
 
-bool shares_add_up(const answer_sources *a, shares *out, reason *why)
+static bool make(const noted *n, clattn_shares *out)
 {
-    const size_t spans = a->passages->count, documents = (size_t)a->documents->count;
-    *out = (shares){.token = calloc(a->answer->count * spans + 1, sizeof *out->token),
-                    .passage = calloc(spans, sizeof *out->passage),
-                    .document = calloc(documents + 1, sizeof *out->document),
-                    .of_documents = calloc(documents + 1, sizeof *out->of_documents),
-                    .by_layer = calloc((size_t)a->layers * documents + 1, sizeof *out->by_layer)};
-    if (!out->token || !out->passage || !out->document || !out->of_documents || !out->by_layer) {
-        shares_free(out);
-        return refuse(why, "out of memory");
-    }
-    for (size_t n = 0; n < a->answer->count; n++) {
-        add_token(a, n, out);
-    }
-    for (size_t s = 0; s < spans; s++) {
-        const passage *p = &a->passages->items[s];
-        out->kind[p->kind] += out->passage[s];
-        if (p->kind == SOURCE_DOCUMENT) {
-            out->document[p->document] += out->passage[s];
-            out->of_documents[p->document] += out->passage[s];
-        }
-    }
-    normalise(out->of_documents, 1, (int)documents);
-    normalise(out->by_layer, a->layers, (int)documents);
-    return true;
+    const size_t spans = n->passages->count, documents = (size_t)n->documents;
+    *out = (clattn_shares){.tokens = n->tokens,
+                           .token = calloc(n->tokens * spans + 1, sizeof *out->token),
+                           .passage = calloc(spans, sizeof *out->passage),
+                           .document = calloc(documents + 1, sizeof *out->document),
+                           .of_documents = calloc(documents + 1, sizeof *out->of_documents),
+                           .by_layer =
+                               calloc((size_t)n->layers * documents + 1, sizeof *out->by_layer)};
+    return out->token && out->passage && out->document && out->of_documents && out->by_layer;
 }
 
-void shares_free(shares *s)
+clattn_status clattn__shares_add_up(const noted *n, clattn_shares *out)
+{
+    clattn_shares s;
+    if (!make(n, &s)) {
+        clattn_shares_free(&s);
+        return clattn__no_memory();
+    }
+    choose_layers(n, &s);
+    for (size_t token = 0; token < n->tokens; token++) {
+        add_token(n, token, &s);
+    }
+    for (size_t i = 0; i < n->passages->count; i++) {
+        const clattn_passage *p = &n->passages->items[i];
+        s.kind[p->kind] += s.passage[i];
+        if (p->kind == CLATTN_SOURCE_DOCUMENT) {
+            s.document[p->document] += s.passage[i];
+            s.of_documents[p->document] += s.passage[i];
+        }
+    }
+    normalise(s.of_documents, 1, n->documents);
+    normalise(s.by_layer, n->layers, n->documents);
+    *out = s;
+    return CLATTN_OK;
+}
+
+void clattn_shares_free(clattn_shares *s)
 {
     free(s->token);
     free(s->passage);
     free(s->document);
     free(s->of_documents);
     free(s->by_layer);
-    *s = (shares){0};
-}
-
-size_t shares_best(const answer_sources *a, const shares *s, size_t *order, size_t most)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < a->passages->count; i++) {
-        if (a->passages->items[i].kind != SOURCE_DOCUMENT) {
-            continue;
-        }
-        size_t at = count < most ? count++ : most;
-        for (; at > 0 && s->passage[order[at - 1]] < s->passage[i]; at--) {
-            if (at < most) {
-                order[at] = order[at - 1];
-            }
-        }
-        if (at < most) {
-            order[at] = i;
-        }
-    }
-    return count;
-}
-
-const char *source_name(const answer_sources *a, source_kind kind, int document)
-{
-    static const char *const names[] = {[SOURCE_SINK] = "first token (sink)",
-                                        [SOURCE_MARKUP] = "chat markup",
-                                        [SOURCE_PROMPT] = "prompt",
-                                        [SOURCE_ANSWER] = "answer so far"};
-    if (kind != SOURCE_DOCUMENT) {
-        return names[kind];
-    }
-    const char *path = a->documents->items[document], *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
+    *s = (clattn_shares){.tokens = 0};
 }

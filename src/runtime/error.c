@@ -9,7 +9,7 @@ const char *clattn_error(void) { return error_text; }
 
 int clattn_version(void) { return CLATTN_VERSION; }
 
-clattn_status clattn__fail(clattn_status status, const char *format, ...)
+clattn_status clattn_error_set(clattn_status status, const char *format, ...)
 {
     /* The arguments may point into the text that they replace. */
     char text[sizeof error_text];

@@ -4,14 +4,9 @@
 
 #include <clattn/base.h>
 
-#if defined(__GNUC__)
-#define CLATTN__PRINTF(text, first) __attribute__((format(printf, text, first)))
-#else
-#define CLATTN__PRINTF(text, first)
-#endif
-
 /* Sets the text and returns status, so that `return clattn__fail(...)` reads well. */
-clattn_status clattn__fail(clattn_status status, const char *format, ...) CLATTN__PRINTF(2, 3);
+#define clattn__fail clattn_error_set
+#define CLATTN__PRINTF CLATTN_PRINTF
 
 /* CLATTN_ERR_ARGUMENT for one field: "attention: head_dim is 0, must be 1..512". */
 #define clattn__refuse(...) clattn__fail(CLATTN_ERR_ARGUMENT, __VA_ARGS__)

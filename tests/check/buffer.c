@@ -1,9 +1,10 @@
 #include "buffer.h"
 
-#include "models/files/half.h"
 #include "rng.h"
 
 #include "ref/ref.h"
+
+#include <clattn/models/array.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -81,7 +82,8 @@ bool buffer_make(struct buffer *buffer, clattn_type type, const int64_t size[4],
 static void encode(clattn_type type, double value, unsigned char *to)
 {
     const float f32 = (float)value;
-    const uint16_t bits16 = type == CLATTN_F16 ? double_to_half(value) : double_to_bfloat(value);
+    const uint16_t bits16 =
+        type == CLATTN_F16 ? clattn_double_to_half(value) : clattn_double_to_bfloat(value);
     const int32_t i32 = type == CLATTN_I32 ? (int32_t)value : 0;
     const unsigned char u8 = type == CLATTN_U8 ? (unsigned char)value : 0;
     const int8_t i8 = type == CLATTN_I8 ? (int8_t)value : 0;
@@ -98,8 +100,8 @@ static double decode(clattn_type type, const unsigned char *from)
     int32_t i32;
     switch (type) {
     case CLATTN_F32: memcpy(&f32, from, 4); return f32;
-    case CLATTN_F16: memcpy(&bits16, from, 2); return half_to_float(bits16);
-    case CLATTN_BF16: memcpy(&bits16, from, 2); return bfloat_to_float(bits16);
+    case CLATTN_F16: memcpy(&bits16, from, 2); return clattn_half_to_float(bits16);
+    case CLATTN_BF16: memcpy(&bits16, from, 2); return clattn_bfloat_to_float(bits16);
     case CLATTN_I32: memcpy(&i32, from, 4); return i32;
     case CLATTN_U8: return *from;
     case CLATTN_I8: return (int8_t)*from;

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "support"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 from tiny_llama import TinyLlama  # noqa: E402
 
 CLOSE = 2e-4  # of shares, beside plain Python

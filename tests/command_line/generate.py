@@ -8,10 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "support"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 from tiny_llama import BFLOAT, HALF, PLAIN, Q4_0, Q4_1, Q8_0, WORDS, TinyLlama  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "fuzz"))
 from corpus import ARRAY, F32, STRING, U32, byte_alphabet  # noqa: E402
 
 CLOSE = 1e-3  # logits, of 5 at most: a key that is rounded to f16 the other way moves them by 1e-4

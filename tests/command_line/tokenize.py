@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "fuzz"))
 from corpus import gguf, vocabulary  # noqa: E402
 
 

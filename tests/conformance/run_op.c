@@ -5,9 +5,9 @@
  * FIELD is a tensor of the op's args: inputs are read, outputs written.  Arrays have four axes,
  * {batch, row, head, column}; with --layout bhnd those of x, q and their outputs lie as {batch,
  * head, row, column} and are given to the op as views.  f4, and i4 for whole numbers. */
-#include "models/files/load.h"
-#include "models/files/npy.h"
 #include "shared/session.h"
+
+#include <clattn/models/array.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ enum { OPERANDS = 12, SETTINGS = 12 };
 typedef struct operand {
     const char *field, *path;
     bool output;
-    array array;
+    clattn_array array;
     clattn_tensor tensor;
 } operand;
 
@@ -72,6 +72,11 @@ static double number(const call *c, const char *name)
 
 /* ---- Tensors ------------------------------------------------------------------------------ */
 
+static size_t bytes_of(const clattn_array *a)
+{
+    return (size_t)clattn_array_count(a) * clattn_array_type_size(a->type);
+}
+
 static operand *find(call *c, const char *field)
 {
     for (int i = 0; i < c->operand_count; i++) {
@@ -87,9 +92,10 @@ static bool put_on_device(call *c, operand *o)
     size_t bytes = 0;
     const int64_t *shape = o->array.shape;
     const bool turned = setting(c, "layout") && strchr("xyq", o->field[0]);
-    array_bytes(o->array.type, 4, shape, &bytes);
-    o->tensor = (clattn_tensor){.size = {shape[0], shape[1], shape[2], shape[3]},
-                                .type = o->array.type == ARRAY_I32 ? CLATTN_I32 : CLATTN_F32};
+    bytes = bytes_of(&o->array);
+    o->tensor =
+        (clattn_tensor){.size = {shape[0], shape[1], shape[2], shape[3]},
+                        .type = o->array.type == CLATTN_ARRAY_I32 ? CLATTN_I32 : CLATTN_F32};
     if (turned) {
         const int64_t H = shape[1], N = shape[2], D = shape[3];
         const int64_t size[4] = {shape[0], N, H, D}, stride[4] = {H * N * D, D, N * D, 1};
@@ -102,7 +108,6 @@ static bool put_on_device(call *c, operand *o)
 
 static bool read_inputs(call *c, const char *const *outputs)
 {
-    reason why;
     for (int i = 0; i < c->operand_count; i++) {
         operand *o = &c->operands[i];
         for (int n = 0; outputs[n]; n++) {
@@ -111,11 +116,12 @@ static bool read_inputs(call *c, const char *const *outputs)
         if (o->output) {
             continue;
         }
-        if (!array_load(o->path, &o->array, &why)) {
-            fail("%s", why.text);
+        if (clattn_array_load(o->path, &o->array) != CLATTN_OK) {
+            fail("%s", clattn_error());
             return false;
         }
-        if (o->array.rank != 4 || (o->array.type != ARRAY_F32 && o->array.type != ARRAY_I32)) {
+        if (o->array.rank != 4 ||
+            (o->array.type != CLATTN_ARRAY_F32 && o->array.type != CLATTN_ARRAY_I32)) {
             fail("%s: not of four axes and f4 or i4", o->path);
             return false;
         }
@@ -135,19 +141,18 @@ static clattn_tensor in(call *c, const char *field)
 
 /* An output with the shape of an input, of so many columns where not 0. */
 static clattn_tensor out(call *c, const char *field, const char *like, int64_t columns,
-                         array_type type)
+                         clattn_array_type type)
 {
     operand *o = find(c, field);
     const operand *model = find(c, like);
     int64_t shape[4];
-    reason why;
     if (!o || !model) {
         return (clattn_tensor){.mem = NULL};
     }
     memcpy(shape, model->array.shape, sizeof shape);
     shape[3] = columns ? columns : shape[3];
-    if (!array_make(type, 4, shape, &o->array, &why)) {
-        fail("%s", why.text);
+    if (clattn_array_make(type, 4, shape, &o->array) != CLATTN_OK) {
+        fail("%s", clattn_error());
         return (clattn_tensor){.mem = NULL};
     }
     put_on_device(c, o);
@@ -158,19 +163,17 @@ static bool write_outputs(call *c)
 {
     for (int i = 0; i < c->operand_count; i++) {
         operand *o = &c->operands[i];
-        size_t bytes = 0;
-        reason why = {"cannot be written"};
         if (!o->output || !o->tensor.mem) {
             continue;
         }
-        array_bytes(o->array.type, 4, o->array.shape, &bytes);
-        if (!session_read(&c->session, o->tensor.mem, bytes, o->array.data, o->field)) {
+        if (!session_read(&c->session, o->tensor.mem, bytes_of(&o->array), o->array.data,
+                          o->field)) {
             return false;
         }
         FILE *file = fopen(o->path, "wb");
-        const bool written = file && npy_write(file, &o->array, &why);
+        const bool written = file && clattn_array_write_npy(file, &o->array) == CLATTN_OK;
         if (!file || fclose(file) != 0 || !written) {
-            fail("%s: %s", o->path, why.text);
+            fail("%s: %s", o->path, file ? clattn_error() : "cannot be written");
             return false;
         }
     }
@@ -193,9 +196,9 @@ static clattn_status run_norm(call *c, clattn_op **op)
     const clattn_norm_args args = {.x = in(c, "x"),
                                    .weight = in(c, "weight"),
                                    .bias = in(c, "bias"),
-                                   .y = out(c, "y", "x", 0, ARRAY_F32),
-                                   .mean = out(c, "mean", "x", 1, ARRAY_F32),
-                                   .inverse = out(c, "inverse", "x", 1, ARRAY_F32)};
+                                   .y = out(c, "y", "x", 0, CLATTN_ARRAY_F32),
+                                   .mean = out(c, "mean", "x", 1, CLATTN_ARRAY_F32),
+                                   .inverse = out(c, "inverse", "x", 1, CLATTN_ARRAY_F32)};
     const clattn_status status = clattn_norm_create(c->session.context, &desc, op);
     return status ? status : clattn_norm_run(*op, c->session.queue, &args, NULL);
 }
@@ -209,7 +212,7 @@ static clattn_status run_rope(call *c, clattn_op **op)
                                    .tables = find(c, "cos"),
                                    .kernel = setting(c, "kernel")};
     const clattn_rope_args args = {.q = q,
-                                   .q_out = out(c, "q_out", "q", 0, ARRAY_F32),
+                                   .q_out = out(c, "q_out", "q", 0, CLATTN_ARRAY_F32),
                                    .positions = in(c, "positions"),
                                    .cos = in(c, "cos"),
                                    .sin = in(c, "sin")};
@@ -226,7 +229,8 @@ static clattn_status run_activation(call *c, clattn_op **op)
     }
     const clattn_activation_desc desc = {.kind = (clattn_activation)kind,
                                          .kernel = setting(c, "kernel")};
-    const clattn_activation_args args = {.x = in(c, "x"), .y = out(c, "y", "x", 0, ARRAY_F32)};
+    const clattn_activation_args args = {.x = in(c, "x"),
+                                         .y = out(c, "y", "x", 0, CLATTN_ARRAY_F32)};
     const clattn_status status = clattn_activation_create(c->session.context, &desc, op);
     return status ? status : clattn_activation_run(*op, c->session.queue, &args, NULL);
 }
@@ -234,7 +238,7 @@ static clattn_status run_activation(call *c, clattn_op **op)
 static clattn_status run_softmax(call *c, clattn_op **op)
 {
     const clattn_softmax_desc desc = {.kernel = setting(c, "kernel")};
-    const clattn_softmax_args args = {.x = in(c, "x"), .y = out(c, "y", "x", 0, ARRAY_F32)};
+    const clattn_softmax_args args = {.x = in(c, "x"), .y = out(c, "y", "x", 0, CLATTN_ARRAY_F32)};
     const clattn_status status = clattn_softmax_create(c->session.context, &desc, op);
     return status ? status : clattn_softmax_run(*op, c->session.queue, &args, NULL);
 }
@@ -243,8 +247,8 @@ static clattn_status run_topk(call *c, clattn_op **op)
 {
     const clattn_topk_desc desc = {.k = (int32_t)number(c, "k"), .kernel = setting(c, "kernel")};
     const clattn_topk_args args = {.x = in(c, "x"),
-                                   .values = out(c, "values", "x", desc.k, ARRAY_F32),
-                                   .indices = out(c, "indices", "x", desc.k, ARRAY_I32)};
+                                   .values = out(c, "values", "x", desc.k, CLATTN_ARRAY_F32),
+                                   .indices = out(c, "indices", "x", desc.k, CLATTN_ARRAY_I32)};
     const clattn_status status = clattn_topk_create(c->session.context, &desc, op);
     return status ? status : clattn_topk_run(*op, c->session.queue, &args, NULL);
 }
@@ -295,7 +299,7 @@ int main(int argc, char **argv)
         if (c.operands[i].tensor.mem) {
             clReleaseMemObject(c.operands[i].tensor.mem);
         }
-        array_free(&c.operands[i].array);
+        clattn_array_free(&c.operands[i].array);
     }
     session_close(&c.session);
     return status;

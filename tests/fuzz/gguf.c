@@ -2,7 +2,7 @@
  * reason, and whatever can be asked for lies within them. */
 #include "target.h"
 
-#include "models/text/chat.h"
+#include <clattn/models/tokenizer.h>
 
 #include <string.h>
 
@@ -16,107 +16,100 @@ static void touch(const void *data, size_t bytes)
     }
 }
 
-static void check_refusal(const reason *why)
-{
-    REQUIRE(memchr(why->text, '\0', sizeof why->text) != NULL);
-    REQUIRE(why->text[0] != '\0');
-}
+static void check_refusal(void) { REQUIRE(clattn_error()[0] != '\0'); }
 
-static void ask_values(const gguf *file, const char *key)
+static void ask_values(const clattn_gguf *file, const char *key)
 {
     int64_t integer;
     double number;
     bool truth;
-    gguf_text text;
-    gguf_array array;
-    reason why;
-    gguf_integer(file, key, INT64_MIN, INT64_MAX, &integer, &why);
-    gguf_float(file, key, &number, &why);
-    gguf_bool(file, key, &truth, &why);
-    if (gguf_string(file, key, &text, &why)) {
+    clattn_text text;
+    clattn_gguf_array array;
+    clattn_gguf_integer(file, key, INT64_MIN, INT64_MAX, &integer);
+    clattn_gguf_float(file, key, &number);
+    clattn_gguf_bool(file, key, &truth);
+    if (clattn_gguf_string(file, key, &text) == CLATTN_OK) {
         touch(text.bytes, text.length);
     }
-    if (gguf_array_of(file, key, GGUF_STRINGS, &array, &why)) {
+    if (clattn_gguf_array_of(file, key, CLATTN_GGUF_STRINGS, &array) == CLATTN_OK) {
         while (array.left > 0) {
-            text = gguf_next_string(&array);
+            text = clattn_gguf_next_string(&array);
             touch(text.bytes, text.length);
         }
     }
-    if (gguf_array_of(file, key, GGUF_INTEGERS, &array, &why)) {
+    if (clattn_gguf_array_of(file, key, CLATTN_GGUF_INTEGERS, &array) == CLATTN_OK) {
         while (array.left > 0) {
-            gguf_next_integer(&array);
+            clattn_gguf_next_integer(&array);
         }
     }
-    if (gguf_array_of(file, key, GGUF_FLOATS, &array, &why)) {
+    if (clattn_gguf_array_of(file, key, CLATTN_GGUF_FLOATS, &array) == CLATTN_OK) {
         while (array.left > 0) {
-            gguf_next_float(&array);
+            clattn_gguf_next_float(&array);
         }
     }
-    if (gguf_array_of(file, key, GGUF_BOOLS, &array, &why)) {
+    if (clattn_gguf_array_of(file, key, CLATTN_GGUF_BOOLS, &array) == CLATTN_OK) {
         while (array.left > 0) {
-            gguf_next_bool(&array);
+            clattn_gguf_next_bool(&array);
         }
     }
 }
 
-static void ask_tensors(const gguf *file)
+static void ask_tensors(const clattn_gguf *file)
 {
-    for (size_t i = 0; i < gguf_tensors(file); i++) {
-        const gguf_tensor *t = gguf_tensor_at(file, i);
+    for (size_t i = 0; i < clattn_gguf_tensors(file); i++) {
+        const clattn_gguf_tensor *t = clattn_gguf_tensor_at(file, i);
         touch(t->name.bytes, t->name.length);
         REQUIRE((t->data != NULL) || t->bytes == 0);
         touch(t->data, t->bytes);
     }
-    reason why = {""};
-    if (!gguf_find_tensor(file, "w", &why)) {
-        check_refusal(&why);
+    const clattn_gguf_tensor *t;
+    if (clattn_gguf_find_tensor(file, "w", &t) != CLATTN_OK) {
+        check_refusal();
     }
 }
 
-static void encode(const gguf *file, const bpe *tokenizer)
+static void encode(const clattn_tokenizer *tokenizer)
 {
     static const char text[] = "ab abc <|im_end|> 12 \xe6\x97\xa5\xff";
-    const chat_message message = {"user", text};
-    ids list = {0};
-    chat c;
+    const clattn_chat_message message = {"user", text};
+    clattn_ids list = {0};
     size_t lost = 0;
-    reason why = {""};
-    REQUIRE(bpe_encode(tokenizer, text, sizeof text, BPE_SPECIAL | BPE_WHOLE, &list, &lost, &why));
-    if (chat_open(file, tokenizer, &c, &why)) {
-        REQUIRE(chat_encode(&c, &message, 1, &list, &lost, &why));
-        chat_close(&c);
+    REQUIRE(clattn_tokenizer_encode(tokenizer, text, sizeof text,
+                                    CLATTN_ENCODE_SPECIAL | CLATTN_ENCODE_WHOLE, &list,
+                                    &lost) == CLATTN_OK);
+    if (clattn_tokenizer_check_chat(tokenizer) == CLATTN_OK) {
+        REQUIRE(clattn_tokenizer_encode_chat(tokenizer, &message, 1, &list, &lost) == CLATTN_OK);
     } else {
-        check_refusal(&why);
+        check_refusal();
     }
     for (size_t i = 0; i < list.count; i++) {
-        REQUIRE(list.items[i] >= 0 && list.items[i] < bpe_count(tokenizer));
-        const gguf_text piece = bpe_piece(tokenizer, list.items[i]);
+        REQUIRE(list.items[i] >= 0 && list.items[i] < clattn_tokenizer_count(tokenizer));
+        const clattn_text piece = clattn_tokenizer_piece(tokenizer, list.items[i]);
         touch(piece.bytes, piece.length);
-        bpe_ends(tokenizer, list.items[i]);
+        clattn_tokenizer_ends(tokenizer, list.items[i]);
     }
-    ids_free(&list);
+    clattn_ids_free(&list);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static const char *const keys[] = {"value", "general.alignment", "tokenizer.ggml.tokens", ""};
-    gguf *file;
-    bpe *tokenizer;
-    reason why = {""};
-    if (!gguf_parse(data, bytes, &file, &why)) {
-        check_refusal(&why);
+    clattn_gguf *file;
+    clattn_tokenizer *tokenizer;
+    if (clattn_gguf_parse(data, bytes, &file) != CLATTN_OK) {
+        check_refusal();
         return 0;
     }
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         ask_values(file, keys[i]);
     }
     ask_tensors(file);
-    if (bpe_create(file, &tokenizer, &why)) {
-        encode(file, tokenizer);
-        bpe_destroy(tokenizer);
+    if (clattn_tokenizer_create(file, &tokenizer) == CLATTN_OK) {
+        encode(tokenizer);
+        clattn_tokenizer_destroy(tokenizer);
     } else {
-        check_refusal(&why);
+        check_refusal();
     }
-    gguf_close(file);
+    clattn_gguf_close(file);
     return 0;
 }

@@ -18,18 +18,17 @@ FILE *file_of(const uint8_t *data, size_t bytes)
     return file;
 }
 
-void check_outcome(bool read, const array *a, const reason *why)
+void check_outcome(bool read, const clattn_array *a)
 {
     if (!read) {
-        require(why->text[0] != '\0', "a refusal has a reason");
-        require(memchr(why->text, '\0', sizeof why->text) != NULL, "the reason ends");
+        require(clattn_error()[0] != '\0', "a refusal has a reason");
         return;
     }
-    require(a->data != NULL && a->type < ARRAY_TYPES, "an array was made");
-    require(a->rank >= 0 && a->rank <= ARRAY_MAX_RANK, "its rank is possible");
+    require(a->data != NULL && a->type < CLATTN_ARRAY_TYPES, "an array was made");
+    require(a->rank >= 0 && a->rank <= CLATTN_ARRAY_RANK, "its rank is possible");
     /* Every byte is read, so that one outside the block shows under a sanitizer. */
     const unsigned char *bytes = a->data;
-    const size_t count = (size_t)array_count(a) * array_type_size(a->type);
+    const size_t count = (size_t)clattn_array_count(a) * clattn_array_type_size(a->type);
     volatile unsigned char sum = 0;
     for (size_t i = 0; i < count; i++) {
         sum = (unsigned char)(sum ^ bytes[i]);

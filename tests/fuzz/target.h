@@ -2,7 +2,7 @@
 #ifndef FUZZ_TARGET_H
 #define FUZZ_TARGET_H
 
-#include "models/files/array.h"
+#include <clattn/models/array.h>
 
 #include <stdint.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 FILE *file_of(const uint8_t *data, size_t bytes);
 
 /* Stops the program unless a refusal gives a reason, and an array read is whole. */
-void check_outcome(bool read, const array *a, const reason *why);
+void check_outcome(bool read, const clattn_array *a);
 
 /* Stops the program with the condition's text where it does not hold. */
 #define REQUIRE(condition) require((condition), #condition)

@@ -1,38 +1,36 @@
-/* src/models/text/tokenizer_wordpiece.c: what precedes the first byte 0xff is a vocabulary or
+/* src/models/text/wordpiece.c: what precedes the first byte 0xff is a vocabulary or
  * refused with a reason, what follows is text for it; without such a byte all is text for a
  * vocabulary of letters.
  */
 #include "target.h"
 
-#include "models/text/tokenizer_wordpiece.h"
+#include "models/text/wordpiece.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static wordpiece *make(const char *vocabulary, size_t bytes, bool cased)
 {
-    wordpiece *tokenizer;
-    reason why = {""};
+    wordpiece *tokenizer = NULL;
     char *copy = malloc(bytes + 1);
     REQUIRE(copy != NULL);
     memcpy(copy, vocabulary, bytes);
-    if (!wordpiece_create(copy, bytes, cased, &tokenizer, &why)) {
-        REQUIRE(why.text[0] != '\0' && !tokenizer);
+    if (clattn__wordpiece_create(copy, bytes, cased, &tokenizer) != CLATTN_OK) {
+        REQUIRE(clattn_error()[0] != '\0' && !tokenizer);
     }
     return tokenizer;
 }
 
 static void encode(const wordpiece *tokenizer, const char *text, size_t bytes, size_t most)
 {
-    ids list = {0};
-    reason why;
-    REQUIRE(wordpiece_encode(tokenizer, text, bytes, most, &list, &why));
+    clattn_ids list = {0};
+    REQUIRE(clattn__wordpiece_encode(tokenizer, text, bytes, most, &list) == CLATTN_OK);
     REQUIRE(list.count >= 2 && list.count <= most);
     for (size_t i = 0; i < list.count; i++) {
-        REQUIRE(list.items[i] >= 0 && list.items[i] < wordpiece_count(tokenizer));
-        REQUIRE(wordpiece_piece(tokenizer, list.items[i]) != NULL);
+        REQUIRE(list.items[i] >= 0 && list.items[i] < clattn__wordpiece_count(tokenizer));
+        REQUIRE(clattn__wordpiece_piece(tokenizer, list.items[i]) != NULL);
     }
-    ids_free(&list);
+    clattn_ids_free(&list);
 }
 
 static void run(const wordpiece *tokenizer, const char *text, size_t bytes)
@@ -61,6 +59,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (tokenizer) {
         run(tokenizer, (const char *)split + 1, bytes - first - 1);
     }
-    wordpiece_destroy(tokenizer);
+    clattn__wordpiece_destroy(tokenizer);
     return 0;
 }

@@ -36,7 +36,9 @@ void vocabulary_make(vocabulary *v)
     }
 }
 
-void vocabulary_build(const vocabulary *v, built *b)
+void vocabulary_build(const vocabulary *v, built *b) { vocabulary_begin(v, b, 0, 0); }
+
+void vocabulary_begin(const vocabulary *v, built *b, uint64_t tensors, uint64_t more)
 {
     const struct {
         const char *key, *text;
@@ -50,14 +52,14 @@ void vocabulary_build(const vocabulary *v, built *b)
                    {"tokenizer.ggml.eos_token_id", v->eos, 0},
                    {"tokenizer.ggml.add_bos_token", v->add_bos, 1},
                    {"tokenizer.ggml.add_eos_token", v->add_eos, 1}};
-    uint64_t entries = 3;
+    uint64_t entries = 3 + more;
     for (int i = 0; i < 3; i++) {
         entries += texts[i].text != 0;
     }
     for (int i = 0; i < 4; i++) {
         entries += numbers[i].value >= 0;
     }
-    build_header(b, 0, entries);
+    build_header(b, tensors, entries);
     for (int i = 0; i < 3; i++) {
         if (texts[i].text) {
             build_text(b, texts[i].key, texts[i].text);

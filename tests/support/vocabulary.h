@@ -32,4 +32,7 @@ typedef struct vocabulary {
 void vocabulary_make(vocabulary *v);
 void vocabulary_build(const vocabulary *v, built *b);
 
+/* The same of a file in which so many tensors, and before them more entries, come behind it. */
+void vocabulary_begin(const vocabulary *v, built *b, uint64_t tensors, uint64_t more);
+
 #endif /* SUPPORT_VOCABULARY_H */

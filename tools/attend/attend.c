@@ -2,7 +2,6 @@
 #include "attend.h"
 #include "commands.h"
 #include "heatmap.h"
-#include "models/files/npy.h"
 #include "shared/output.h"
 #include "shared/report.h"
 
@@ -25,8 +24,7 @@ static bool check_outputs(const attend_options *options, output_set *files)
     return true;
 }
 
-static bool check_heatmap(const attend_options *options, const attend_inputs *inputs,
-                          tokens *labels)
+static bool check_heatmap(const attend_options *options, const attend_inputs *inputs, labels *keys)
 {
     reason why;
     if (!options->out[OUT_HEATMAP]) {
@@ -41,40 +39,45 @@ static bool check_heatmap(const attend_options *options, const attend_inputs *in
              inputs->query_heads, HEATMAP_MAX_HEADS);
         return false;
     }
-    if (options->tokens && !tokens_load(options->tokens, labels, &why)) {
+    if (options->tokens && !labels_load(options->tokens, keys, &why)) {
         fail("--tokens %s: %s", options->tokens, why.text);
         return false;
     }
-    if (options->tokens && labels->count != inputs->n_k) {
-        fail("--tokens %s: %" PRId64 " lines where there are %" PRId64 " keys", options->tokens,
-             labels->count, inputs->n_k);
+    if (options->tokens && (int64_t)keys->lines.count != inputs->n_k) {
+        fail("--tokens %s: %zu lines where there are %" PRId64 " keys", options->tokens,
+             keys->lines.count, inputs->n_k);
         return false;
     }
     return true;
 }
 
+static bool write_array(FILE *file, const clattn_array *a, reason *why)
+{
+    return clattn_array_write_npy(file, a) == CLATTN_OK || refuse(why, "%s", clattn_error());
+}
+
 static bool write_file(const attend_options *options, const attend_inputs *inputs,
-                       const attend_results *results, const tokens *labels, result slot, FILE *file,
+                       const attend_results *results, const labels *keys, result slot, FILE *file,
                        reason *why)
 {
     if (slot == OUT_PRESENT_K || slot == OUT_PRESENT_V) {
-        return npy_write(file, &inputs->present[slot - OUT_PRESENT_K], why);
+        return write_array(file, &inputs->present[slot - OUT_PRESENT_K], why);
     }
     if (slot != OUT_HEATMAP) {
-        return npy_write(file, &results->out[slot], why);
+        return write_array(file, &results->out[slot], why);
     }
     const heatmap map = {.mass = &results->out[OUT_HEATMAP],
                          .keys = inputs->n_k,
                          .heads = inputs->query_heads,
                          .mean = options->heatmap_mean,
                          .batch = inputs->batch,
-                         .tokens = options->tokens ? labels : NULL,
+                         .tokens = options->tokens ? keys : NULL,
                          .label_queries = !options->in[IN_CONTEXT] && inputs->n_q == inputs->n_k};
     return heatmap_write(file, &map, why);
 }
 
 static bool write_all(const attend_options *options, const attend_inputs *inputs,
-                      const attend_results *results, const tokens *labels, output_set *files)
+                      const attend_results *results, const labels *keys, output_set *files)
 {
     reason why;
     for (int i = 0; i < RESULTS; i++) {
@@ -83,7 +86,7 @@ static bool write_all(const attend_options *options, const attend_inputs *inputs
             continue;
         }
         FILE *file = output_begin(files, path, &why);
-        if (!file || !write_file(options, inputs, results, labels, (result)i, file, &why) ||
+        if (!file || !write_file(options, inputs, results, keys, (result)i, file, &why) ||
             !output_end(files, path, &why)) {
             fail("--%s %s: %s", result_names[i], path, why.text);
             return false;
@@ -102,12 +105,12 @@ typedef struct summary {
     double sum, absmax; /* NaN if one is in there */
 } summary;
 
-static summary summarize(const array *a)
+static summary summarize(const clattn_array *a)
 {
     summary s = {0, 0};
-    const int64_t count = array_count(a);
+    const int64_t count = clattn_array_count(a);
     for (int64_t i = 0; i < count; i++) {
-        const double x = array_get(a, i);
+        const double x = clattn_array_get(a, i);
         s.sum += x;
         if (!(fabs(x) <= s.absmax)) { /* also taken for NaN, and then never again: */
             s.absmax = isnan(s.absmax) ? s.absmax : fabs(x);
@@ -118,7 +121,7 @@ static summary summarize(const array *a)
 
 static bool report_json(const attend_inputs *inputs, const attend_results *results)
 {
-    const array *out = &results->out[OUT_OUT];
+    const clattn_array *out = &results->out[OUT_OUT];
     const summary s = summarize(out);
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "device", results->device);
@@ -139,12 +142,13 @@ static bool report_json(const attend_inputs *inputs, const attend_results *resul
 static void report_text(const attend_options *options, const attend_inputs *inputs,
                         const attend_results *results)
 {
-    const array *out = &results->out[OUT_OUT];
+    const clattn_array *out = &results->out[OUT_OUT];
     const summary s = summarize(out);
-    char text[SHAPE_TEXT_BYTES];
+    char text[CLATTN_SHAPE_BYTES];
     printf("%s on %s\n", results->kernel, results->device);
-    printf("out %s %s, sum %.9g, largest magnitude %.9g\n", shape_text(out->rank, out->shape, text),
-           clattn_type_name(inputs->type), s.sum, s.absmax);
+    printf("out %s %s, sum %.9g, largest magnitude %.9g\n",
+           clattn_shape_text(out->rank, out->shape, text), clattn_type_name(inputs->type), s.sum,
+           s.absmax);
     printf("%.3f ms, %.2f GFLOP/s", results->ms, results->gflops);
     if (options->repeat) {
         printf(" (best of %d after a warm-up)\n", options->repeat);
@@ -162,22 +166,22 @@ int cmd_attend(int argc, char **argv)
     attend_inputs inputs = {.layer = false};
     attend_results results = {.ms = 0};
     output_set files = {.count = 0};
-    tokens labels = {0};
+    labels keys = {0};
     if (!attend_options_parse(argc, argv, &options, &status)) {
         return status;
     }
 
     bool done = check_outputs(&options, &files) && attend_inputs_load(&options, &inputs) &&
-                check_heatmap(&options, &inputs, &labels) &&
+                check_heatmap(&options, &inputs, &keys) &&
                 attend_run(&options, &inputs, &results) &&
-                write_all(&options, &inputs, &results, &labels, &files);
+                write_all(&options, &inputs, &results, &keys, &files);
     if (done && options.common.json) {
         done = report_json(&inputs, &results);
     } else if (done && !options.common.quiet) {
         report_text(&options, &inputs, &results);
     }
 
-    tokens_free(&labels);
+    labels_free(&keys);
     output_free(&files);
     attend_results_free(&results);
     attend_inputs_free(&inputs);

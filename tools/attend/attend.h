@@ -13,10 +13,10 @@
 #ifndef TOOLS_ATTEND_H
 #define TOOLS_ATTEND_H
 
-#include "models/files/array.h"
 #include "shared/options.h"
 
 #include <clattn/clattn.h>
+#include <clattn/models/array.h>
 
 /* Input arrays, one option and one slot each. */
 typedef enum operand {
@@ -95,12 +95,12 @@ typedef struct attend_options {
 bool attend_options_parse(int argc, char **argv, attend_options *options, int *status);
 
 typedef struct attend_inputs {
-    array in[OPERANDS]; /* k and v with the past joined; past_k and past_v gone */
-    array present[2];   /* those k and v in their files' type, where asked for */
-    bool layer;         /* x and weights instead of q, k, v */
-    bool heads_first;   /* memory order of q, k, v, out is [B, H, N, D] */
-    int rank;           /* of q or x */
-    clattn_type type;   /* on the device */
+    clattn_array in[OPERANDS]; /* k and v with the past joined; past_k and past_v gone */
+    clattn_array present[2];   /* those k and v in their files' type, where asked for */
+    bool layer;                /* x and weights instead of q, k, v */
+    bool heads_first;          /* memory order of q, k, v, out is [B, H, N, D] */
+    int rank;                  /* of q or x */
+    clattn_type type;          /* on the device */
     int64_t batch, n_q, n_k;
     int64_t past; /* of n_k, those that came before */
     int32_t query_heads, kv_heads, head_dim, value_dim;
@@ -113,8 +113,8 @@ bool attend_inputs_load(const attend_options *options, attend_inputs *inputs);
 void attend_inputs_free(attend_inputs *inputs);
 
 typedef struct attend_results {
-    array out[RESULTS]; /* absent where not asked for, but for OUT_OUT; the heat map's is mass
-                         * by cell, of batch 0 */
+    clattn_array out[RESULTS]; /* absent where not asked for, but for OUT_OUT; the heat map's is
+                                * mass by cell, of batch 0 */
     char device[256], kernel[256];
     double ms, gflops;
 } attend_results;

@@ -54,7 +54,7 @@ static bool make_tables(attend_cache *cache, const call *c, attend_tables *t)
 {
     const attend_inputs *in = c->inputs;
     const attend_options *o = c->options;
-    const array *lengths = &in->in[IN_KV_LENGTH];
+    const clattn_array *lengths = &in->in[IN_KV_LENGTH];
     const int64_t entries = in->batch * (cache->pages > 0 ? cache->pages : 1);
     int32_t *table = calloc((size_t)(entries + 4 * in->batch) + 1, sizeof *table);
     if (!table) {
@@ -68,7 +68,7 @@ static bool make_tables(attend_cache *cache, const call *c, attend_tables *t)
     }
     for (int64_t b = 0; b < in->batch; b++) {
         past[b] = (int32_t)in->past;
-        used[b] = (int32_t)(lengths->data ? (int64_t)array_get(lengths, b) : in->n_k);
+        used[b] = (int32_t)(lengths->data ? (int64_t)clattn_array_get(lengths, b) : in->n_k);
         start[b] =
             o->offset.align == CLATTN_BOTTOM_RIGHT ? used[b] - (int32_t)in->n_q : o->offset.value;
     }

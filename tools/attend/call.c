@@ -32,7 +32,7 @@ static clattn_tensor per_head(const call *c, cl_mem mem, int64_t rows, int64_t h
 /* Rows of a stacked weight, or all of one: {1, rows, 1, columns}. */
 static clattn_tensor weight_view(const call *c, operand slot, int64_t first, int64_t rows)
 {
-    const array *a = &c->inputs->in[slot];
+    const clattn_array *a = &c->inputs->in[slot];
     clattn_tensor view = dense(c->in[slot], c->inputs->type, 1, rows, 1, a->shape[1]);
     view.offset = first * a->shape[1];
     return view;
@@ -53,7 +53,7 @@ void call_describe(call *c)
     static const clattn_stage stages[] = {CLATTN_STAGE_SCORES, CLATTN_STAGE_SOFTCAP,
                                           CLATTN_STAGE_MASKED, CLATTN_STAGE_SOFTMAX};
     const attend_inputs *in = c->inputs;
-    const array_type bias = in->in[IN_BIAS].type;
+    const clattn_array_type bias = in->in[IN_BIAS].type;
     const bool cross = in->in[IN_CONTEXT].data != NULL;
     c->desc = (clattn_mha_desc){
         .attention = {.head_dim = in->head_dim,
@@ -74,9 +74,9 @@ void call_describe(call *c)
                       .kernel = options->kernel,
                       .weights_stage = options->weights_stage < 0 ? CLATTN_STAGE_SOFTMAX
                                                                   : stages[options->weights_stage],
-                      .bias_type = bias == ARRAY_F16    ? CLATTN_F16
-                                   : bias == ARRAY_BF16 ? CLATTN_BF16
-                                                        : CLATTN_F32},
+                      .bias_type = bias == CLATTN_ARRAY_F16    ? CLATTN_F16
+                                   : bias == CLATTN_ARRAY_BF16 ? CLATTN_BF16
+                                                               : CLATTN_F32},
         .model_dim = in->model_dim,
         .context_dim = in->context_dim,
         .out_dim = in->out_dim,
@@ -114,7 +114,7 @@ static void bind_optional(call *c)
 static void bind_layer(call *c)
 {
     const attend_inputs *in = c->inputs;
-    const array *a = in->in;
+    const clattn_array *a = in->in;
     clattn_mha_args *args = &c->args;
     const int64_t q = (int64_t)in->query_heads * in->head_dim;
     const int64_t k = (int64_t)in->kv_heads * in->head_dim;

@@ -75,7 +75,7 @@ static void axis_label(const heatmap *map, const layout *l, bool queries, int64_
                        char label[LABEL_BYTES])
 {
     if (has_tokens(map, l, queries)) {
-        tokens_label(map->tokens->lines[index], label);
+        label_of(map->tokens->lines.items[index], label);
     } else {
         snprintf(label, LABEL_BYTES, "%" PRId64, index);
     }

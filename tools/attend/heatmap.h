@@ -2,21 +2,22 @@
 #ifndef TOOLS_HEATMAP_H
 #define TOOLS_HEATMAP_H
 
-#include "models/files/array.h"
-#include "models/text/tokens.h"
+#include "labels.h"
+
+#include <clattn/models/array.h>
 
 #include <stdio.h>
 
 enum { HEATMAP_MAX_HEADS = 1024 };
 
 typedef struct heatmap {
-    const array *mass; /* f4 [1, heads, queries, cells across], none of them 0: what keys of a cell
-                        * get; a sink's is a column more, which is not drawn */
-    int64_t keys, heads;  /* keys of all cells, heads of the attention */
-    int64_t batch;        /* of which this is the first */
-    bool mean;            /* over heads: there is one */
-    const tokens *tokens; /* labels of the keys; NULL = their numbers */
-    bool label_queries;   /* queries are the same tokens */
+    const clattn_array *mass; /* f4 [1, heads, queries, cells across], none of them 0: what keys of
+                               * a cell get; a sink's is a column more, which is not drawn */
+    int64_t keys, heads;      /* keys of all cells, heads of the attention */
+    int64_t batch;            /* of which this is the first */
+    bool mean;                /* over heads: there is one */
+    const labels *tokens;     /* labels of the keys; NULL = their numbers */
+    bool label_queries;       /* queries are the same tokens */
 } heatmap;
 
 /* Keys of a cell, where so many tiles are drawn: as few as there is room for. */

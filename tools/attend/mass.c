@@ -53,14 +53,13 @@ static bool measure(pass *p, attend_results *results)
 {
     const session *s = p->call->session;
     const char *name = result_names[p->slot];
-    array *a = &results->out[p->slot];
-    reason why;
+    clattn_array *a = &results->out[p->slot];
     p->shape[3] += p->args.attention.sinks.mem ? 1 : 0;
-    if (!array_make(ARRAY_F32, 4, p->shape, a, &why)) {
-        fail("--%s: %s", name, why.text);
+    if (clattn_array_make(CLATTN_ARRAY_F32, 4, p->shape, a) != CLATTN_OK) {
+        fail("--%s: %s", name, clattn_error());
         return false;
     }
-    const size_t bytes = (size_t)array_count(a) * sizeof(float);
+    const size_t bytes = (size_t)clattn_array_count(a) * sizeof(float);
     cl_mem mass = session_buffer(s, bytes, NULL, name);
     const bool done = mass && run_pass(p, mass) && session_read(s, mass, bytes, a->data, name);
     if (mass) {

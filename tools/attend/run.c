@@ -4,6 +4,7 @@
 #include "shared/message.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* ---- The operation, with or without its projections --------------------------------- */
 
@@ -71,12 +72,15 @@ static double count_flops(const attend_inputs *in)
 
 /* ---- Buffers -------------------------------------------------------------------------- */
 
-static size_t bytes_of(const array *a) { return (size_t)array_count(a) * array_type_size(a->type); }
+static size_t bytes_of(const clattn_array *a)
+{
+    return (size_t)clattn_array_count(a) * clattn_array_type_size(a->type);
+}
 
 static bool upload(call *c, attend_inputs *inputs)
 {
     for (int i = 0; i < OPERANDS; i++) {
-        array *a = &inputs->in[i];
+        clattn_array *a = &inputs->in[i];
         if (!a->data) {
             continue;
         }
@@ -85,7 +89,8 @@ static bool upload(call *c, attend_inputs *inputs)
             return false;
         }
         if (i <= IN_CONTEXT) {
-            array_empty(a); /* twice might be too much */
+            free(a->data); /* twice might be too much */
+            a->data = NULL;
         }
     }
     if (c->options->offset.align != CLATTN_OFFSET) {
@@ -96,13 +101,12 @@ static bool upload(call *c, attend_inputs *inputs)
     return c->offset != NULL;
 }
 
-static bool make_result(call *c, attend_results *results, result slot, array_type type, int rank,
-                        const int64_t *shape)
+static bool make_result(call *c, attend_results *results, result slot, clattn_array_type type,
+                        int rank, const int64_t *shape)
 {
-    reason why;
-    array *a = &results->out[slot];
-    if (!array_make(type, rank, shape, a, &why)) {
-        fail("--%s: %s", result_names[slot], why.text);
+    clattn_array *a = &results->out[slot];
+    if (clattn_array_make(type, rank, shape, a) != CLATTN_OK) {
+        fail("--%s: %s", result_names[slot], clattn_error());
         return false;
     }
     c->out[slot] = session_buffer(c->session, bytes_of(a), NULL, result_names[slot]);
@@ -111,8 +115,9 @@ static bool make_result(call *c, attend_results *results, result slot, array_typ
 
 static bool make_out(call *c, attend_results *results)
 {
-    static const array_type types[] = {
-        [CLATTN_F32] = ARRAY_F32, [CLATTN_F16] = ARRAY_F16, [CLATTN_BF16] = ARRAY_BF16};
+    static const clattn_array_type types[] = {[CLATTN_F32] = CLATTN_ARRAY_F32,
+                                              [CLATTN_F16] = CLATTN_ARRAY_F16,
+                                              [CLATTN_BF16] = CLATTN_ARRAY_BF16};
     const attend_inputs *in = c->inputs;
     const int64_t h = in->query_heads, d = in->value_dim;
     int64_t shape[4] = {in->batch, in->n_q, h, d};
@@ -134,15 +139,16 @@ static bool make_results(call *c, attend_results *results)
     const int64_t rows[3] = {in->batch, options->layout_bnhd ? in->n_q : h,
                              options->layout_bnhd ? h : in->n_q};
     return make_out(c, results) &&
-           (!options->out[OUT_LSE] || make_result(c, results, OUT_LSE, ARRAY_F32, 3, rows)) &&
+           (!options->out[OUT_LSE] ||
+            make_result(c, results, OUT_LSE, CLATTN_ARRAY_F32, 3, rows)) &&
            (!options->out[OUT_WEIGHTS] ||
-            make_result(c, results, OUT_WEIGHTS, ARRAY_F32, 4, scores));
+            make_result(c, results, OUT_WEIGHTS, CLATTN_ARRAY_F32, 4, scores));
 }
 
 static bool read_results(const call *c, attend_results *results)
 {
     for (int i = 0; i < RESULTS; i++) {
-        array *a = &results->out[i];
+        clattn_array *a = &results->out[i];
         if (c->out[i] &&
             !session_read(c->session, c->out[i], bytes_of(a), a->data, result_names[i])) {
             return false;
@@ -210,6 +216,6 @@ bool attend_run(const attend_options *options, attend_inputs *inputs, attend_res
 void attend_results_free(attend_results *results)
 {
     for (int i = 0; i < RESULTS; i++) {
-        array_free(&results->out[i]);
+        clattn_array_free(&results->out[i]);
     }
 }

@@ -3,15 +3,16 @@
 
 #include <inttypes.h>
 
-static const char *shape_of(const attend_inputs *inputs, operand slot, char text[SHAPE_TEXT_BYTES])
+static const char *shape_of(const attend_inputs *inputs, operand slot,
+                            char text[CLATTN_SHAPE_BYTES])
 {
-    return shape_text(inputs->in[slot].rank, inputs->in[slot].shape, text);
+    return clattn_shape_text(inputs->in[slot].rank, inputs->in[slot].shape, text);
 }
 
 bool check_shape(const attend_inputs *inputs, operand slot, int rank, const int64_t *shape,
                  const char *meaning)
 {
-    const array *a = &inputs->in[slot];
+    const clattn_array *a = &inputs->in[slot];
     bool fits = a->rank == rank;
     for (int i = 0; i < rank && fits; i++) {
         fits = a->shape[i] == shape[i];
@@ -19,15 +20,15 @@ bool check_shape(const attend_inputs *inputs, operand slot, int rank, const int6
     if (!a->data || fits) {
         return true;
     }
-    char is[SHAPE_TEXT_BYTES], wanted[SHAPE_TEXT_BYTES];
+    char is[CLATTN_SHAPE_BYTES], wanted[CLATTN_SHAPE_BYTES];
     fail("--%s has shape %s and must have %s, %s", operand_names[slot], shape_of(inputs, slot, is),
-         shape_text(rank, shape, wanted), meaning);
+         clattn_shape_text(rank, shape, wanted), meaning);
     return false;
 }
 
 static bool check_rank(const attend_inputs *inputs, operand slot, int rank, const char *axes)
 {
-    char is[SHAPE_TEXT_BYTES];
+    char is[CLATTN_SHAPE_BYTES];
     if (!inputs->in[slot].data || inputs->in[slot].rank == rank) {
         return true;
     }
@@ -40,7 +41,7 @@ static bool check_rank(const attend_inputs *inputs, operand slot, int rank, cons
 static bool check_same(const attend_inputs *inputs, operand first, operand second, const char *what,
                        int64_t a, int64_t b)
 {
-    char one[SHAPE_TEXT_BYTES], other[SHAPE_TEXT_BYTES];
+    char one[CLATTN_SHAPE_BYTES], other[CLATTN_SHAPE_BYTES];
     if (a == b) {
         return true;
     }
@@ -54,7 +55,7 @@ static bool check_same(const attend_inputs *inputs, operand first, operand secon
 static bool store_size(const attend_inputs *inputs, operand slot, const char *what, int64_t size,
                        int32_t *out)
 {
-    char is[SHAPE_TEXT_BYTES];
+    char is[CLATTN_SHAPE_BYTES];
     *out = (int32_t)size;
     if (size >= 1 && size <= INT32_MAX) {
         return true;
@@ -65,7 +66,7 @@ static bool store_size(const attend_inputs *inputs, operand slot, const char *wh
 
 static bool check_groups(const attend_inputs *inputs, operand query, operand key)
 {
-    char q[SHAPE_TEXT_BYTES], k[SHAPE_TEXT_BYTES];
+    char q[CLATTN_SHAPE_BYTES], k[CLATTN_SHAPE_BYTES];
     if (inputs->query_heads % inputs->kv_heads == 0) {
         return true;
     }
@@ -79,7 +80,7 @@ static bool check_groups(const attend_inputs *inputs, operand query, operand key
 
 bool check_ranks(const attend_inputs *inputs)
 {
-    char text[SHAPE_TEXT_BYTES];
+    char text[CLATTN_SHAPE_BYTES];
     if (inputs->rank != 3 && inputs->rank != 4) {
         fail("--q has shape %s and must have 4 axes, or 3 with --heads",
              shape_of(inputs, IN_Q, text));
@@ -97,9 +98,9 @@ typedef struct head_sizes {
 static bool read_heads(const attend_inputs *inputs, operand slot, const char *option, int32_t heads,
                        head_sizes *sizes)
 {
-    const array *a = &inputs->in[slot];
+    const clattn_array *a = &inputs->in[slot];
     const int64_t *shape = a->shape;
-    char text[SHAPE_TEXT_BYTES];
+    char text[CLATTN_SHAPE_BYTES];
     if (a->rank == 4) {
         const int head = inputs->heads_first ? 1 : 2;
         *sizes = (head_sizes){shape[0], shape[3 - head], shape[head], shape[3]};
@@ -158,7 +159,7 @@ bool shapes_of_qkv(const attend_options *options, attend_inputs *inputs)
 static bool read_head_size(const attend_inputs *inputs, operand slot, int64_t rows, int64_t heads,
                            int32_t *size)
 {
-    char text[SHAPE_TEXT_BYTES];
+    char text[CLATTN_SHAPE_BYTES];
     if (rows > 0 && rows % heads == 0) {
         return store_size(inputs, slot, "head size", rows / heads, size);
     }
@@ -169,7 +170,7 @@ static bool read_head_size(const attend_inputs *inputs, operand slot, int64_t ro
 
 static bool read_head_sizes(attend_inputs *inputs)
 {
-    const array *in = inputs->in;
+    const clattn_array *in = inputs->in;
     const int64_t q = inputs->query_heads, kv = inputs->kv_heads;
     if (!in[IN_WQKV].data) {
         int32_t key_dim;
@@ -193,7 +194,7 @@ static bool read_head_sizes(attend_inputs *inputs)
 
 static bool check_weights(const attend_inputs *inputs)
 {
-    const array *in = inputs->in;
+    const clattn_array *in = inputs->in;
     const int64_t q = (int64_t)inputs->query_heads * inputs->head_dim;
     const int64_t k = (int64_t)inputs->kv_heads * inputs->head_dim;
     const int64_t v = (int64_t)inputs->kv_heads * inputs->value_dim;
@@ -229,7 +230,7 @@ static bool check_weights(const attend_inputs *inputs)
 bool shapes_of_layer(const attend_options *options, attend_inputs *inputs)
 {
     static const char axes[] = "rows and columns";
-    const array *in = inputs->in;
+    const clattn_array *in = inputs->in;
     const operand source = in[IN_CONTEXT].data ? IN_CONTEXT : IN_X;
     if (!check_rank(inputs, IN_X, 3, "batch, rows and columns") ||
         !check_rank(inputs, IN_CONTEXT, 3, "batch, rows and columns") ||

@@ -1,13 +1,15 @@
 /* clattn embed: texts as vectors whose angles tell how alike they are. */
 #include "commands.h"
-#include "models/files/load.h"
-#include "models/files/npy.h"
-#include "models/sentences.h"
 #include "shared/options.h"
 #include "shared/output.h"
 #include "shared/progress.h"
 #include "shared/report.h"
+#include "shared/session.h"
+#include "shared/texts.h"
 #include "similar.h"
+
+#include <clattn/models/array.h>
+#include <clattn/models/encoder.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -82,8 +84,7 @@ typedef struct inputs {
     char *file, *similar;
     texts texts;
     size_t asked; /* the first so many are TEXT or lines of --file */
-    wordpiece *tokenizer;
-    tokenized tokens;
+    clattn_encoder_texts tokens;
 } inputs;
 
 static bool add_file(const char *option, const char *path, char **text, texts *list)
@@ -115,26 +116,17 @@ static bool read_texts(const embed_options *options, inputs *in)
     return !options->similar || add_file("similar", options->similar, &in->similar, &in->texts);
 }
 
-static bool tokenize(const embed_options *options, const bert_config *facts, inputs *in)
+static bool tokenize(const embed_options *options, const clattn_encoder *encoder, inputs *in)
 {
-    reason why;
-    const int32_t most = options->max_length ? options->max_length : facts->most_tokens;
-    if (options->max_length > facts->positions) {
+    const int32_t most = options->max_length ? options->max_length : clattn_encoder_most(encoder);
+    if (options->max_length > clattn_encoder_positions(encoder)) {
         fail("--max-length %d: the model has %d positions", (int)options->max_length,
-             (int)facts->positions);
+             (int)clattn_encoder_positions(encoder));
         return false;
     }
-    if (!wordpiece_open(options->model, &in->tokenizer, &why)) {
-        fail("--model %s: %s", options->model, why.text);
-        return false;
-    }
-    if (wordpiece_count(in->tokenizer) > facts->vocabulary) {
-        fail("--model %s: vocab.txt has %" PRId32 " lines, the model knows %" PRId32 " tokens",
-             options->model, wordpiece_count(in->tokenizer), facts->vocabulary);
-        return false;
-    }
-    if (!tokenize_texts(in->tokenizer, &in->texts, most, &in->tokens, &why)) {
-        fail("%s", why.text);
+    if (clattn_encoder_tokenize(encoder, in->texts.items, in->texts.count, most, &in->tokens) !=
+        CLATTN_OK) {
+        fail("%s", clattn_error());
         return false;
     }
     if (in->tokens.cut) {
@@ -146,8 +138,7 @@ static bool tokenize(const embed_options *options, const bert_config *facts, inp
 
 static void free_inputs(inputs *in)
 {
-    tokenized_free(&in->tokens);
-    wordpiece_destroy(in->tokenizer);
+    clattn_encoder_texts_free(&in->tokens);
     texts_free(&in->texts);
     free(in->similar);
     free(in->file);
@@ -157,7 +148,7 @@ static void free_inputs(inputs *in)
 
 typedef struct results {
     char device[256], kernel[256];
-    array sentences, tokens; /* tokens: absent unless asked for */
+    clattn_array sentences, tokens; /* tokens: absent unless asked for */
     double ms;
 } results;
 
@@ -167,34 +158,51 @@ static void show(void *user, size_t done, size_t all)
     progress_show(*wanted, (double)done / (double)all, "%zu of %zu tokens", done, all);
 }
 
-static bool encode(const embed_options *options, const inputs *in, bert *model, results *out)
+static bool encode(const embed_options *options, const inputs *in, clattn_encoder *encoder,
+                   results *out)
 {
     bool wanted = progress_wanted(&options->common);
+    const clattn_encoder_args args = {.texts = &in->tokens,
+                                      .sentences = out->sentences.data,
+                                      .tokens = out->tokens.data,
+                                      .progress = show,
+                                      .user = &wanted};
     const int runs = options->repeat ? options->repeat + 1 : 1;
     bool done = true;
     for (int i = 0; done && i < runs; i++) {
         const double start = now_ms();
-        done = sentences_encode(model, &in->tokens, out->sentences.data, out->tokens.data, show,
-                                &wanted);
+        done = clattn_encoder_run(encoder, &args) == CLATTN_OK;
         const double ms = now_ms() - start;
         if (i <= 1 || ms < out->ms) { /* the second is the first that counts */
             out->ms = ms;
         }
     }
     progress_end(wanted);
+    if (!done) {
+        fail("%s", clattn_error());
+    }
     return done;
 }
 
-static bool make_results(const embed_options *options, const inputs *in, const bert *model,
-                         results *out)
+static bool make_results(const embed_options *options, const inputs *in,
+                         const clattn_encoder *encoder, results *out)
 {
-    reason why;
-    const int64_t columns = bert_facts(model)->columns;
+    const int64_t columns = clattn_encoder_columns(encoder);
     const int64_t sentences[2] = {(int64_t)in->texts.count, columns};
     const int64_t tokens[2] = {(int64_t)in->tokens.ids.count, columns};
-    if (!array_make(ARRAY_F32, 2, sentences, &out->sentences, &why) ||
-        (options->tokens && !array_make(ARRAY_F32, 2, tokens, &out->tokens, &why))) {
-        fail("%s", why.text);
+    if (clattn_array_make(CLATTN_ARRAY_F32, 2, sentences, &out->sentences) != CLATTN_OK ||
+        (options->tokens &&
+         clattn_array_make(CLATTN_ARRAY_F32, 2, tokens, &out->tokens) != CLATTN_OK)) {
+        fail("%s", clattn_error());
+        return false;
+    }
+    return true;
+}
+
+static bool open_encoder(const embed_options *options, const session *s, clattn_encoder **out)
+{
+    if (clattn_encoder_open(s->context, s->queue, options->model, out) != CLATTN_OK) {
+        fail("--model %s: %s", options->model, clattn_error());
         return false;
     }
     return true;
@@ -204,18 +212,18 @@ static bool run(const embed_options *options, inputs *in, results *out)
 {
     session s;
     cl_device_id device;
-    bert *model = NULL;
+    clattn_encoder *encoder = NULL;
     if (!session_find(&options->common, &device) ||
         !session_open(&s, &options->common, device, NULL)) {
         return false;
     }
-    bool done = bert_open(&s, options->model, &model) && tokenize(options, bert_facts(model), in) &&
-                make_results(options, in, model, out) && encode(options, in, model, out);
+    const bool done = open_encoder(options, &s, &encoder) && tokenize(options, encoder, in) &&
+                      make_results(options, in, encoder, out) && encode(options, in, encoder, out);
     if (done) {
         snprintf(out->device, sizeof out->device, "%s", s.facts->name);
-        snprintf(out->kernel, sizeof out->kernel, "%s", bert_kernel(model));
+        snprintf(out->kernel, sizeof out->kernel, "%s", clattn_encoder_kernel(encoder));
     }
-    bert_close(model);
+    clattn_encoder_destroy(encoder);
     session_close(&s);
     return done;
 }
@@ -224,7 +232,7 @@ static bool run(const embed_options *options, inputs *in, results *out)
 
 typedef struct file_row {
     const char *option, *path;
-    const array *from;
+    const clattn_array *from;
 } file_row;
 
 enum { FILES = 2 };
@@ -241,6 +249,11 @@ static bool check_outputs(const file_row files[FILES], output_set *set)
     return true;
 }
 
+static bool write_array(FILE *file, const clattn_array *a, reason *why)
+{
+    return clattn_array_write_npy(file, a) == CLATTN_OK || refuse(why, "%s", clattn_error());
+}
+
 static bool write_outputs(const file_row files[FILES], output_set *set)
 {
     reason why;
@@ -248,7 +261,7 @@ static bool write_outputs(const file_row files[FILES], output_set *set)
         const char *path = files[i].path;
         FILE *file = path ? output_begin(set, path, &why) : NULL;
         if (path &&
-            (!file || !npy_write(file, files[i].from, &why) || !output_end(set, path, &why))) {
+            (!file || !write_array(file, files[i].from, &why) || !output_end(set, path, &why))) {
             fail("--%s %s: %s", files[i].option, path, why.text);
             return false;
         }
@@ -262,7 +275,7 @@ static bool write_outputs(const file_row files[FILES], output_set *set)
 
 /* ---- Lines that are alike ------------------------------------------------------------------ */
 
-static void print_text(text_span text)
+static void print_text(clattn_text text)
 {
     fwrite(text.bytes, 1, text.length, stdout);
     putchar('\n');
@@ -351,11 +364,11 @@ static bool tell_json(const embed_options *options, const inputs *in, const resu
     return done && report_print(root);
 }
 
-static void print_vectors(const array *sentences)
+static void print_vectors(const clattn_array *sentences)
 {
     const float *values = sentences->data;
     const int64_t columns = sentences->shape[1];
-    for (int64_t i = 0; i < array_count(sentences); i++) {
+    for (int64_t i = 0; i < clattn_array_count(sentences); i++) {
         printf("%.9g%c", values[i], (i + 1) % columns ? ' ' : '\n');
     }
 }
@@ -363,13 +376,13 @@ static void print_vectors(const array *sentences)
 static void print_summary(const embed_options *options, const inputs *in, const results *out,
                           const file_row files[FILES])
 {
-    char shape[SHAPE_TEXT_BYTES];
+    char shape[CLATTN_SHAPE_BYTES];
     printf("%s on %s\n", out->kernel, out->device);
     for (int i = 0; i < FILES; i++) {
         if (files[i].path) {
-            const array *a = files[i].from;
-            printf("%s %s %s\n", files[i].option, shape_text(a->rank, a->shape, shape),
-                   array_type_name(a->type));
+            const clattn_array *a = files[i].from;
+            printf("%s %s %s\n", files[i].option, clattn_shape_text(a->rank, a->shape, shape),
+                   clattn_array_type_name(a->type));
         }
     }
     printf("%zu tokens in %.3f ms, %.1f texts a second", in->tokens.ids.count, out->ms,
@@ -419,8 +432,8 @@ int cmd_embed(int argc, char **argv)
                       run(&options, &in, &out) && write_outputs(files, &set) &&
                       tell(&options, &in, &out, files);
     output_free(&set);
-    array_free(&out.sentences);
-    array_free(&out.tokens);
+    clattn_array_free(&out.sentences);
+    clattn_array_free(&out.tokens);
     free_inputs(&in);
     return done ? EXIT_DONE : EXIT_FAILED;
 }

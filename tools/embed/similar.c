@@ -24,7 +24,7 @@ static double product(const float *x, const float *y, size_t columns)
     return sum;
 }
 
-void rank_rows(const array *vectors, size_t row, size_t first, ranked *to)
+void rank_rows(const clattn_array *vectors, size_t row, size_t first, ranked *to)
 {
     const size_t count = (size_t)vectors->shape[0] - first, columns = (size_t)vectors->shape[1];
     const float *values = vectors->data;

@@ -1,15 +1,14 @@
 /* clattn generate: a language model goes on with a text. */
 #include "commands.h"
-#include "models/files/array.h"
-#include "models/files/npy.h"
-#include "models/llama.h"
-#include "models/sample.h"
-#include "models/text/utf8.h"
+#include "options.h"
 #include "prompt.h"
 #include "shared/output.h"
 #include "shared/progress.h"
 #include "shared/report.h"
+#include "shared/session.h"
 #include "sources.h"
+
+#include <clattn/models/models.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,139 +20,27 @@
 
 enum { USUAL_COUNT = 256 }; /* tokens of an answer whose length is not said */
 
-typedef struct generate_options {
-    common_options common;
-    const char *model, *prompt, *system, *answer, *dump, *attribute;
-    int attribute_by; /* attribute_method */
-    text_list documents;
-    int32_t count; /* 0 = not said */
-    sampling how;
-    bool chat, stats;
-} generate_options;
-
-/* ---- Options -------------------------------------------------------------------------- */
-
-static const char *parse_temperature(const char *text, void *target)
-{
-    const char *expected = parse_float(text, target);
-    return expected ? expected : *(float *)target >= 0 ? NULL : "a number that is not negative";
-}
-
-static const char *parse_share(const char *text, void *target)
-{
-    const char *expected = parse_float(text, target);
-    const float value = *(float *)target;
-    return expected ? expected : value >= 0 && value <= 1 ? NULL : "a number from 0 to 1";
-}
-
-static const char *parse_seed(const char *text, void *target)
-{
-    int64_t value;
-    if (!read_integer(text, 0, INT64_MAX, &value)) {
-        return "a whole number that is not negative";
-    }
-    *(uint64_t *)target = (uint64_t)value;
-    return NULL;
-}
-
-static const char *parse_method(const char *text, void *target)
-{
-    return read_choice(text, attribute_methods, target) ? NULL : "attention, value or rollout";
-}
-
-#define AT(member) offsetof(generate_options, member)
-
-static const option_row rows[] = {
-    {NULL, NULL, NULL, 0, "What it goes on with"},
-    {"model", "FILE.gguf", parse_text, AT(model), "a model of the llama architecture"},
-    {"prompt", "TEXT", parse_text, AT(prompt), "the text before"},
-    {"context", "FILE", parse_list, AT(documents),
-     "a document that the prompt is about; may be given many times.  They\n"
-     "come before it, in their order, an empty line after each"},
-    {"chat", NULL, NULL, AT(chat),
-     "documents and prompt are a user's message, put into the model's chat\n"
-     "template (ChatML family)"},
-    {"system", "TEXT", parse_text, AT(system),
-     "with --chat: the system's message (default: the template's)"},
-    {NULL, NULL, NULL, 0, "How"},
-    {"-n", "N", parse_count, AT(count),
-     "at most so many tokens (default 256); it ends earlier where the model\n"
-     "ends the text"},
-    {"temp", "X", parse_temperature, AT(how.temperature),
-     "temperature; 0 takes the most likely token each time (default)"},
-    {"top-k", "N", parse_count, AT(how.top_k), "only of the N most likely tokens"},
-    {"top-p", "X", parse_share, AT(how.top_p),
-     "only of the most likely ones that together have probability X"},
-    {"min-p", "X", parse_share, AT(how.min_p),
-     "only those at least X times as likely as the most likely one"},
-    {"seed", "N", parse_seed, AT(how.seed), "of the random choice (default 0)"},
-    {"answer", "TEXT", parse_text, AT(answer),
-     "this text as the answer, instead of one of the model's own: for its\n"
-     "logits and what it is attributed to"},
-    {NULL, NULL, NULL, 0, "What is told"},
-    {"attribute", "FILE.html", parse_text, AT(attribute),
-     "a report of how the answer's attention was divided over documents and\n"
-     "passages; the same as JSON in FILE.json, a table of it on stderr"},
-    {"attribute-by", "WHAT", parse_method, AT(attribute_by),
-     "attention (default): weights; value: weights times the values' norms;\n"
-     "rollout: through all layers"},
-    {"stats", NULL, NULL, AT(stats), "tokens per second of prompt and answer, on stderr"},
-    {"dump-logits", "FILE.npy", parse_text, AT(dump),
-     "the logits behind every token, f4 [prompt + generated, vocabulary]"},
-};
-
-static const command_line line = {
-    .usage = "clattn generate --model FILE.gguf --prompt TEXT [options]",
-    .about =
-        "Lets a language model go on with a text.  Weights stay in the file's type on the device.\n"
-        "The text goes to stdout while it comes, after the prompt; with --quiet without it.",
-    .rows = rows,
-    .row_count = sizeof rows / sizeof rows[0],
-    .examples =
-        "  clattn generate --model model.gguf --prompt \"Once upon a time\" -n 50\n"
-        "  clattn generate --model model.gguf --chat --prompt \"Why is the sky blue?\"\n"
-        "  clattn generate --model model.gguf --chat --context a.txt --context b.txt \\\n"
-        "      --prompt \"Who wrote the letter?\" --quiet --stats\n"
-        "  clattn generate --model model.gguf --prompt \"A poem:\" --temp 0.8 --min-p 0.05\n",
-};
-
-static bool sensible(const generate_options *o)
-{
-    const usage_rule wrong[] = {
-        {!o->model, "--model is needed"},
-        {!o->prompt, "--prompt is needed"},
-        {o->system && !o->chat, "--system is for --chat"},
-        {o->attribute_by && !o->attribute, "--attribute-by is for --attribute"},
-        {o->answer && (o->count || o->how.temperature > 0),
-         "with --answer there is nothing to choose by -n or --temp"},
-        {o->how.temperature <= 0 &&
-             (o->how.top_k || o->how.top_p < 1 || o->how.min_p > 0 || o->how.seed),
-         "--top-k, --top-p, --min-p and --seed are for a --temp above 0"},
-    };
-    return options_make_sense(wrong, sizeof wrong / sizeof *wrong);
-}
-
 /* ---- A run ------------------------------------------------------------------------------ */
 
 typedef struct generation {
     const generate_options *options;
-    gguf *file;
-    bpe *tokenizer;
-    llama_shape shape;
-    ids prompt, answer;
-    ids given; /* by --answer */
+    clattn_gguf *file;
+    clattn_tokenizer *tokenizer;
+    clattn_model_shape shape;
+    clattn_ids prompt, answer;
+    clattn_ids given; /* by --answer */
     generate_sources sources;
     int32_t most; /* tokens of the answer that there is room for */
     session session;
-    llama *model;
-    sampler *sampler;
+    clattn_model *model;
+    clattn_sampler *sampler;
     output_set outputs;
-    array kept;    /* with --dump-logits: those behind all tokens so far */
-    float *logits; /* behind the last token */
-    FILE *out;     /* where the text goes: stdout, or with --json to text */
+    clattn_array kept; /* with --dump-logits: those behind all tokens so far */
+    float *logits;     /* behind the last token */
+    FILE *out;         /* where the text goes: stdout, or with --json to text */
     char *text;
     size_t text_bytes;
-    utf8_stream characters;
+    clattn_utf8_stream characters;
     bool bar;
     double started, prompt_ms, answer_ms, first_ms; /* the first token came after first_ms */
     bool ended;                                     /* by the model */
@@ -162,10 +49,9 @@ typedef struct generation {
 static bool read_answer(generation *g, int32_t room)
 {
     const char *text = g->options->answer;
-    reason why;
-    size_t lost = 0;
-    if (!bpe_encode(g->tokenizer, text, strlen(text), 0, &g->given, &lost, &why)) {
-        fail("--answer: %s", why.text);
+    if (clattn_tokenizer_encode(g->tokenizer, text, strlen(text), 0, &g->given, NULL) !=
+        CLATTN_OK) {
+        fail("--answer: %s", clattn_error());
         return false;
     }
     if (g->given.count == 0 || g->given.count > (size_t)room) {
@@ -181,19 +67,19 @@ static bool read_answer(generation *g, int32_t room)
 static bool read_model(generation *g)
 {
     const generate_options *o = g->options;
-    reason why;
-    if (!gguf_open(o->model, &g->file, &why) || !llama_read_shape(g->file, &g->shape, &why) ||
-        !bpe_create(g->file, &g->tokenizer, &why)) {
-        fail("--model %s: %s", o->model, why.text);
+    if (clattn_gguf_open(o->model, &g->file) != CLATTN_OK ||
+        clattn_model_read_shape(g->file, &g->shape) != CLATTN_OK ||
+        clattn_tokenizer_create(g->file, &g->tokenizer) != CLATTN_OK) {
+        fail("--model %s: %s", o->model, clattn_error());
         return false;
     }
-    if (bpe_count(g->tokenizer) > g->shape.vocabulary) {
-        fail("--model %s: %d tokens, but %d embeddings", o->model, bpe_count(g->tokenizer),
-             g->shape.vocabulary);
+    if (clattn_tokenizer_count(g->tokenizer) > g->shape.vocabulary) {
+        fail("--model %s: %d tokens, but %d embeddings", o->model,
+             clattn_tokenizer_count(g->tokenizer), g->shape.vocabulary);
         return false;
     }
     const prompt_source source = {o->prompt, &o->documents, o->chat, o->system};
-    if (!prompt_encode(&source, g->file, g->tokenizer, &g->prompt,
+    if (!prompt_encode(&source, g->tokenizer, &g->prompt,
                        g->sources.html ? &g->sources.parts : NULL)) {
         return false;
     }
@@ -218,12 +104,18 @@ static void show_loading(void *user, double share)
     progress_show(g->bar, share, "loading %s", g->options->model);
 }
 
+static bool made(clattn_status status, reason *why)
+{
+    return status == CLATTN_OK || refuse(why, "%s", clattn_error());
+}
+
 static bool make_room(generation *g)
 {
     reason why;
     const int64_t shape[] = {(int64_t)g->prompt.count + g->most, g->shape.vocabulary};
-    if (g->options->dump && (!output_add(&g->outputs, g->options->dump, &why) ||
-                             !array_make(ARRAY_F32, 2, shape, &g->kept, &why))) {
+    if (g->options->dump &&
+        (!output_add(&g->outputs, g->options->dump, &why) ||
+         !made(clattn_array_make(CLATTN_ARRAY_F32, 2, shape, &g->kept), &why))) {
         fail("--dump-logits %s: %s", g->options->dump, why.text);
         return false;
     }
@@ -231,9 +123,9 @@ static bool make_room(generation *g)
         return false;
     }
     g->logits = malloc((size_t)g->shape.vocabulary * sizeof *g->logits);
-    g->sampler = sampler_create(&g->options->how, g->shape.vocabulary);
-    if (!g->logits || !g->sampler) {
-        fail("out of memory");
+    if (!g->logits ||
+        clattn_sampler_create(&g->options->how, g->shape.vocabulary, &g->sampler) != CLATTN_OK) {
+        fail("%s", g->logits ? clattn_error() : "out of memory");
         return false;
     }
     return true;
@@ -250,32 +142,35 @@ static void free_at_once(void)
 
 static bool load_model(generation *g)
 {
-    reason why;
     cl_device_id device;
     free_at_once();
     if (!session_find(&g->options->common, &device) ||
         !session_open(&g->session, &g->options->common, device, NULL)) {
         return false;
     }
-    const int32_t room = (int32_t)g->prompt.count + g->most;
-    const bool done = llama_open(g->file, &g->session, room, show_loading, g, &g->model, &why);
+    const clattn_model_desc desc = {.file = g->file,
+                                    .queue = g->session.queue,
+                                    .rows = (int32_t)g->prompt.count + g->most,
+                                    .progress = show_loading,
+                                    .user = g};
+    const bool done = clattn_model_create(g->session.context, &desc, &g->model) == CLATTN_OK;
     progress_end(g->bar);
     if (!done) {
-        fail("--model %s: %s", g->options->model, why.text);
+        fail("--model %s: %s", g->options->model, clattn_error());
     }
-    return done &&
-           sources_watch(&g->sources, &g->session, g->model, g->tokenizer, &g->prompt, room);
+    return done && sources_watch(&g->sources, g->model, g->tokenizer, &g->prompt,
+                                 g->options->documents.count);
 }
 
 /* Puts tokens behind those so far; leaves what the model makes of them in logits. */
 static bool put(generation *g, const int32_t *tokens, int32_t count)
 {
-    reason why;
+    const clattn_logits which = g->kept.data ? CLATTN_LOGITS_ALL : CLATTN_LOGITS_LAST;
     float *kept = g->kept.data;
     const size_t row = (size_t)g->shape.vocabulary;
-    float *to = kept ? kept + row * (size_t)llama_rows(g->model) : g->logits;
-    if (!llama_run(g->model, tokens, count, kept != NULL, to, &why)) {
-        fail("%s", why.text);
+    float *to = kept ? kept + row * (size_t)clattn_model_rows(g->model) : g->logits;
+    if (clattn_model_run(g->model, tokens, count, which, to) != CLATTN_OK) {
+        fail("%s", clattn_error());
         return false;
     }
     if (kept) {
@@ -288,10 +183,10 @@ static bool read_prompt(generation *g)
 {
     const double before = now_ms();
     const int32_t count = (int32_t)g->prompt.count;
-    for (int32_t n = 0; n < count; n += LLAMA_MOST) {
+    for (int32_t n = 0; n < count; n += CLATTN_MODEL_STEP) {
         progress_show(g->bar, (double)n / count, "reading the prompt, %d of %d tokens", n, count);
         const int32_t left = count - n;
-        if (!put(g, g->prompt.items + n, left < LLAMA_MOST ? left : LLAMA_MOST)) {
+        if (!put(g, g->prompt.items + n, left < CLATTN_MODEL_STEP ? left : CLATTN_MODEL_STEP)) {
             progress_end(g->bar);
             return false;
         }
@@ -322,11 +217,13 @@ static bool show(const generation *g, const char *text, size_t bytes)
 /* A token's bytes need not be whole characters: those are shown when they are. */
 static bool show_token(generation *g, int32_t token)
 {
-    const gguf_text piece = bpe_piece(g->tokenizer, token);
-    char out[UTF8_STREAM_OUT];
+    const clattn_text piece = clattn_tokenizer_piece(g->tokenizer, token);
+    char out[CLATTN_UTF8_STREAM_OUT];
     bool done = true;
-    for (size_t i = 0; done && i < piece.length && !bpe_is_control(g->tokenizer, token); i++) {
-        const int count = utf8_stream_add(&g->characters, (unsigned char)piece.bytes[i], out);
+    for (size_t i = 0;
+         done && i < piece.length && !clattn_tokenizer_is_control(g->tokenizer, token); i++) {
+        const int count =
+            clattn_utf8_stream_add(&g->characters, (unsigned char)piece.bytes[i], out);
         done = show(g, out, (size_t)count);
     }
     return done;
@@ -341,15 +238,15 @@ static bool show_prompt(const generation *g)
 
 static bool show_end(generation *g)
 {
-    char out[UTF8_STREAM_OUT];
-    const int count = utf8_stream_end(&g->characters, out);
+    char out[CLATTN_UTF8_STREAM_OUT];
+    const int count = clattn_utf8_stream_end(&g->characters, out);
     return show(g, out, (size_t)count) && (g->options->common.json || show(g, "\n", 1));
 }
 
 static int32_t next_token(generation *g)
 {
     return g->options->answer ? g->given.items[g->answer.count]
-                              : sampler_next(g->sampler, g->logits);
+                              : clattn_sampler_next(g->sampler, g->logits);
 }
 
 static bool answer(generation *g)
@@ -364,15 +261,16 @@ static bool answer(generation *g)
         if (g->answer.count == 0) {
             g->first_ms = now_ms() - g->started;
         }
-        if (token >= bpe_count(g->tokenizer) || bpe_ends(g->tokenizer, token)) {
+        if (token >= clattn_tokenizer_count(g->tokenizer) ||
+            clattn_tokenizer_ends(g->tokenizer, token)) {
             g->ended = true;
             break;
         }
         if (!sources_note(&g->sources, g->logits, g->shape.vocabulary, token)) {
             return false;
         }
-        if (!ids_add(&g->answer, token)) {
-            fail("out of memory");
+        if (clattn_ids_add(&g->answer, token) != CLATTN_OK) {
+            fail("%s", clattn_error());
             return false;
         }
         const bool last = (int32_t)g->answer.count == g->most;
@@ -391,7 +289,7 @@ static double rate(size_t tokens, double ms) { return ms > 0 ? (double)tokens / 
 /* The first token of the answer comes of reading the prompt. */
 static double answer_rate(const generation *g)
 {
-    const size_t runs = (size_t)llama_rows(g->model) - g->prompt.count;
+    const size_t runs = (size_t)clattn_model_rows(g->model) - g->prompt.count;
     return rate(runs, g->answer_ms);
 }
 
@@ -434,9 +332,9 @@ static bool write_logits(generation *g)
     if (!g->kept.data) {
         return true;
     }
-    g->kept.shape[0] = llama_rows(g->model);
+    g->kept.shape[0] = clattn_model_rows(g->model);
     FILE *file = output_begin(&g->outputs, g->options->dump, &why);
-    if (!file || !npy_write(file, &g->kept, &why) ||
+    if (!file || !made(clattn_array_write_npy(file, &g->kept), &why) ||
         !output_end(&g->outputs, g->options->dump, &why)) {
         fail("--dump-logits %s: %s", g->options->dump, why.text);
         return false;
@@ -484,34 +382,31 @@ static void generation_close(generation *g)
     }
     free(g->text);
     output_free(&g->outputs);
-    array_free(&g->kept);
+    clattn_array_free(&g->kept);
     sources_close(&g->sources);
-    ids_free(&g->given);
-    sampler_destroy(g->sampler);
-    llama_close(g->model);
+    clattn_ids_free(&g->given);
+    clattn_sampler_destroy(g->sampler);
+    clattn_model_destroy(g->model);
     session_close(&g->session);
-    ids_free(&g->answer);
-    ids_free(&g->prompt);
-    bpe_destroy(g->tokenizer);
-    gguf_close(g->file);
+    clattn_ids_free(&g->answer);
+    clattn_ids_free(&g->prompt);
+    clattn_tokenizer_destroy(g->tokenizer);
+    clattn_gguf_close(g->file);
     free(g->logits);
 }
 
 int cmd_generate(int argc, char **argv)
 {
-    static generate_options options = {.how = {.top_p = 1}}; /* its list is large */
+    static generate_options options; /* its list is large */
     int status;
-    if (!options_parse(&line, argc, argv, &options, &status)) {
+    if (!generate_options_parse(argc, argv, &options, &status)) {
         return status;
     }
-    if (!sensible(&options)) {
-        return EXIT_USAGE;
-    }
-    generation g = {
-        .options = &options,
-        .sources = {.html = options.attribute, .method = (attribute_method)options.attribute_by},
-        .bar = progress_wanted(&options.common),
-        .started = now_ms()};
+    generation g = {.options = &options,
+                    .sources = {.html = options.attribute,
+                                .method = (clattn_sources_method)options.attribute_by},
+                    .bar = progress_wanted(&options.common),
+                    .started = now_ms()};
     const bool done = read_model(&g) && make_room(&g) && load_model(&g) && open_text(&g) &&
                       show_prompt(&g) && read_prompt(&g) && answer(&g) && tell(&g);
     generation_close(&g);

@@ -1,7 +1,6 @@
 #include "prompt.h"
 
-#include "models/files/load.h"
-#include "models/text/chat.h"
+#include "shared/texts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,32 +46,26 @@ static bool add_document(const char *path, text *t)
     return added;
 }
 
-static bool encode_chat(const prompt_source *source, const char *user, const gguf *file,
-                        const bpe *tokenizer, ids *out, size_t *lost, reason *why)
+static clattn_status encode_chat(const prompt_source *source, const char *user,
+                                 const clattn_tokenizer *tokenizer, clattn_ids *out, size_t *lost)
 {
-    chat format;
-    if (!chat_open(file, tokenizer, &format, why)) {
-        return false;
-    }
-    chat_message messages[2];
+    clattn_chat_message messages[2];
     size_t count = 0;
     if (source->system) {
-        messages[count++] = (chat_message){"system", source->system};
+        messages[count++] = (clattn_chat_message){"system", source->system};
     }
-    messages[count++] = (chat_message){"user", user};
-    const bool done = chat_encode(&format, messages, count, out, lost, why);
-    chat_close(&format);
-    return done;
+    messages[count++] = (clattn_chat_message){"user", user};
+    return clattn_tokenizer_encode_chat(tokenizer, messages, count, out, lost);
 }
 
 /* ---- Where tokens are from ------------------------------------------------------------------ */
 
 /* The bytes of all tokens, one after the other. */
-static bool join_pieces(const bpe *tokenizer, const ids *tokens, text *out)
+static bool join_pieces(const clattn_tokenizer *tokenizer, const clattn_ids *tokens, text *out)
 {
     bool done = text_add(out, "", 0);
     for (size_t i = 0; done && i < tokens->count; i++) {
-        const gguf_text piece = bpe_piece(tokenizer, tokens->items[i]);
+        const clattn_text piece = clattn_tokenizer_piece(tokenizer, tokens->items[i]);
         done = text_add(out, piece.bytes, piece.length);
     }
     return done;
@@ -89,8 +82,8 @@ static int64_t find_last(const text *whole, const text *part)
 }
 
 /* ends: the bytes at which documents and, last, the prompt end. */
-static bool divide(const bpe *tokenizer, const ids *tokens, const text *all, const size_t *ends,
-                   int documents, prompt_parts *parts)
+static bool divide(const clattn_tokenizer *tokenizer, const clattn_ids *tokens, const text *all,
+                   const size_t *ends, int documents, prompt_parts *parts)
 {
     text whole = {0};
     const int64_t first = join_pieces(tokenizer, tokens, &whole) ? find_last(&whole, all) : -1;
@@ -102,17 +95,17 @@ static bool divide(const bpe *tokenizer, const ids *tokens, const text *all, con
         return false;
     }
     for (int n = 0; n < documents + 3; n++) {
-        const prompt_kind kind = n == 0 || n == documents + 2 ? PROMPT_MARKUP
-                                 : n == documents + 1         ? PROMPT_TEXT
-                                                              : PROMPT_DOCUMENT;
-        parts->items[n] = (prompt_part){kind, n - 1, 0};
+        const clattn_source kind = n == 0 || n == documents + 2 ? CLATTN_SOURCE_MARKUP
+                                   : n == documents + 1         ? CLATTN_SOURCE_PROMPT
+                                                                : CLATTN_SOURCE_DOCUMENT;
+        parts->items[n] = (clattn_source_part){kind, n - 1, 0};
     }
-    parts->count = documents + 3;
+    parts->count = (size_t)documents + 3;
     for (size_t i = 0; i < tokens->count; i++) {
         while (part <= documents && byte >= first + (part < 0 ? 0 : (int64_t)ends[part])) {
             parts->items[1 + part++].end = i;
         }
-        byte += (int64_t)bpe_piece(tokenizer, tokens->items[i]).length;
+        byte += (int64_t)clattn_tokenizer_piece(tokenizer, tokens->items[i]).length;
     }
     for (; part <= documents + 1; part++) {
         parts->items[1 + part].end = tokens->count;
@@ -120,28 +113,27 @@ static bool divide(const bpe *tokenizer, const ids *tokens, const text *all, con
     return true;
 }
 
-/* ---- The whole --------------------------------------------------------------------------------
- */
+/* ---- The whole ---------------------------------------------------------------------------- */
 
-static bool encode_text(const prompt_source *source, const gguf *file, const bpe *tokenizer,
-                        const text *all, ids *out)
+static bool encode_text(const prompt_source *source, const clattn_tokenizer *tokenizer,
+                        const text *all, clattn_ids *out)
 {
-    reason why;
     size_t lost = 0;
-    const bool done = source->chat
-                          ? encode_chat(source, all->bytes, file, tokenizer, out, &lost, &why)
-                          : bpe_encode(tokenizer, all->bytes, all->length, BPE_SPECIAL | BPE_WHOLE,
-                                       out, &lost, &why);
-    if (!done) {
-        fail("--prompt: %s", why.text);
+    const unsigned flags = CLATTN_ENCODE_SPECIAL | CLATTN_ENCODE_WHOLE;
+    const clattn_status status =
+        source->chat
+            ? encode_chat(source, all->bytes, tokenizer, out, &lost)
+            : clattn_tokenizer_encode(tokenizer, all->bytes, all->length, flags, out, &lost);
+    if (status != CLATTN_OK) {
+        fail("--prompt: %s", clattn_error());
     } else if (lost) {
         note("%zu bytes of the prompt have no token in the model's vocabulary and are left out",
              lost);
     }
-    return done;
+    return status == CLATTN_OK;
 }
 
-bool prompt_encode(const prompt_source *source, const gguf *file, const bpe *tokenizer, ids *out,
+bool prompt_encode(const prompt_source *source, const clattn_tokenizer *tokenizer, clattn_ids *out,
                    prompt_parts *parts)
 {
     text all = {0};
@@ -153,7 +145,7 @@ bool prompt_encode(const prompt_source *source, const gguf *file, const bpe *tok
         ends[i] = all.length;
     }
     done = done && text_add(&all, source->prompt, strlen(source->prompt)) &&
-           encode_text(source, file, tokenizer, &all, out);
+           encode_text(source, tokenizer, &all, out);
     ends[documents] = all.length;
     done = done && (!parts || divide(tokenizer, out, &all, ends, documents, parts));
     free(all.bytes);

@@ -3,8 +3,9 @@
 #ifndef TOOLS_GENERATE_PROMPT_H
 #define TOOLS_GENERATE_PROMPT_H
 
-#include "models/text/tokenizer_bpe.h"
 #include "shared/options.h"
+
+#include <clattn/models/sources.h>
 
 typedef struct prompt_source {
     const char *prompt;         /* text */
@@ -13,24 +14,16 @@ typedef struct prompt_source {
     const char *system; /* with chat: the system's message; NULL = the template's own */
 } prompt_source;
 
-/* Where its tokens come from: parts that follow each other, from the first token to the last. */
-typedef enum prompt_kind { PROMPT_MARKUP, PROMPT_DOCUMENT, PROMPT_TEXT } prompt_kind;
-
-typedef struct prompt_part {
-    prompt_kind kind;
-    int document; /* its number, from 0 */
-    size_t end;   /* the first token behind it; it begins where the one before ends */
-} prompt_part;
-
+/* Where its tokens come from, from the first to the last. */
 typedef struct prompt_parts {
-    prompt_part items[TEXT_LIST_MAX + 3]; /* markup, documents, the prompt, markup */
-    int count;
+    clattn_source_part items[TEXT_LIST_MAX + 3]; /* markup, documents, the prompt, markup */
+    size_t count;
 } prompt_parts;
 
 /* Adds its tokens to out, which is empty, and with parts tells where each is from: a token that
  * goes over from one into the next counts to where it begins.  False after a line that says why
  * not. */
-bool prompt_encode(const prompt_source *source, const gguf *file, const bpe *tokenizer, ids *out,
+bool prompt_encode(const prompt_source *source, const clattn_tokenizer *tokenizer, clattn_ids *out,
                    prompt_parts *parts);
 
 #endif /* TOOLS_GENERATE_PROMPT_H */

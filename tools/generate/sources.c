@@ -1,7 +1,5 @@
 #include "sources.h"
 
-#include "sources_report.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,14 +32,19 @@ bool sources_files(generate_sources *g, output_set *outputs)
     return true;
 }
 
-bool sources_watch(generate_sources *g, const session *s, llama *model, const bpe *tokenizer,
-                   const ids *prompt, int32_t rows)
+bool sources_watch(generate_sources *g, clattn_model *model, const clattn_tokenizer *tokenizer,
+                   const clattn_ids *prompt, int32_t documents)
 {
-    reason why;
-    if (g->html && (!passages_cut(tokenizer, prompt, &g->parts, rows,
-                                  g->method == ATTRIBUTE_ROLLOUT, &g->passages, &why) ||
-                    !attribution_open(s, model, &g->passages, g->method, &g->attribution, &why))) {
-        fail("--attribute: %s", why.text);
+    const clattn_sources_desc desc = {.model = model,
+                                      .tokenizer = tokenizer,
+                                      .prompt = prompt->items,
+                                      .prompt_count = (int32_t)prompt->count,
+                                      .parts = g->parts.items,
+                                      .part_count = g->parts.count,
+                                      .documents = documents,
+                                      .method = g->method};
+    if (g->html && clattn_sources_create(&desc, &g->watch) != CLATTN_OK) {
+        fail("--attribute: %s", clattn_error());
         return false;
     }
     return true;
@@ -63,8 +66,7 @@ static float logprob_of(const float *logits, int32_t vocabulary, int32_t token)
 
 bool sources_note(generate_sources *g, const float *logits, int32_t vocabulary, int32_t token)
 {
-    reason why;
-    if (!g->attribution) {
+    if (!g->watch) {
         return true;
     }
     if (g->count == g->room) {
@@ -78,28 +80,28 @@ bool sources_note(generate_sources *g, const float *logits, int32_t vocabulary, 
         g->room = room;
     }
     g->logprob[g->count++] = logprob_of(logits, vocabulary, token);
-    if (!attribution_note(g->attribution, &why)) {
-        fail("--attribute: %s", why.text);
+    if (clattn_sources_note(g->watch) != CLATTN_OK) {
+        fail("--attribute: %s", clattn_error());
         return false;
     }
     return true;
 }
 
-static bool write_html(const generate_sources *g, const answer_sources *a, const shares *s,
-                       output_set *outputs, reason *why)
+static bool write_html(const generate_sources *g, const answer_sources *a, output_set *outputs,
+                       reason *why)
 {
     FILE *file = output_begin(outputs, g->html, why);
-    return file && sources_html(file, a, s, why) && output_end(outputs, g->html, why);
+    return file && sources_html(file, a, why) && output_end(outputs, g->html, why);
 }
 
-static bool write_json(const generate_sources *g, const answer_sources *a, const shares *s,
-                       output_set *outputs, reason *why)
+static bool write_json(const generate_sources *g, const answer_sources *a, output_set *outputs,
+                       reason *why)
 {
     FILE *file = output_begin(outputs, g->json, why);
     if (!file) {
         return false;
     }
-    cJSON *root = sources_json(a, s);
+    cJSON *root = sources_json(a);
     char *text = cJSON_Print(root);
     cJSON_Delete(root);
     if (!text) {
@@ -113,22 +115,20 @@ static bool write_json(const generate_sources *g, const answer_sources *a, const
 bool sources_write(generate_sources *g, answer_sources *a, output_set *outputs, bool table)
 {
     reason why;
-    shares s;
-    if (!g->attribution) {
+    if (!g->watch) {
         return true;
     }
     a->method = g->method;
     a->logprob = g->logprob;
-    a->passages = &g->passages;
-    a->masses = attribution_masses(g->attribution, &why);
-    bool done = a->masses || a->answer->count == 0;
-    done = done && shares_add_up(a, &s, &why);
+    a->passages = clattn_sources_passages(g->watch, &a->passage_count);
+    bool done = clattn_sources_shares(g->watch, &a->shares) == CLATTN_OK ||
+                refuse(&why, "%s", clattn_error());
     if (done) {
-        done = write_html(g, a, &s, outputs, &why) && write_json(g, a, &s, outputs, &why);
+        done = write_html(g, a, outputs, &why) && write_json(g, a, outputs, &why);
         if (done && table) {
-            sources_table(stderr, a, &s);
+            sources_table(stderr, a);
         }
-        shares_free(&s);
+        clattn_shares_free(&a->shares);
     }
     if (!done) {
         fail("--attribute %s: %s", g->html, why.text);
@@ -138,8 +138,7 @@ bool sources_write(generate_sources *g, answer_sources *a, output_set *outputs, 
 
 void sources_close(generate_sources *g)
 {
-    attribution_close(g->attribution);
-    passages_free(&g->passages);
+    clattn_sources_destroy(g->watch);
     free(g->logprob);
     free(g->json);
     *g = (generate_sources){0};

@@ -2,16 +2,16 @@
 #ifndef TOOLS_GENERATE_SOURCES_H
 #define TOOLS_GENERATE_SOURCES_H
 
-#include "models/shares.h"
+#include "prompt.h"
 #include "shared/output.h"
+#include "sources_report.h"
 
 typedef struct generate_sources { /* zeros = nothing is watched */
     const char *html;             /* where the report goes */
     char *json;                   /* and the same as JSON: the name with .json for .html */
-    attribute_method method;
+    clattn_sources_method method;
     prompt_parts parts;
-    passages passages;
-    attribution *attribution;
+    clattn_sources *watch;
     float *logprob; /* of the tokens of the answer */
     size_t count, room;
 } generate_sources;
@@ -19,9 +19,9 @@ typedef struct generate_sources { /* zeros = nothing is watched */
 /* Asks for both files.  False after a line, as all here. */
 bool sources_files(generate_sources *g, output_set *outputs);
 
-/* Once prompt and model are there; rows: tokens that may be read. */
-bool sources_watch(generate_sources *g, const session *s, llama *model, const bpe *tokenizer,
-                   const ids *prompt, int32_t rows);
+/* Once prompt and model are there; documents: their number. */
+bool sources_watch(generate_sources *g, clattn_model *model, const clattn_tokenizer *tokenizer,
+                   const clattn_ids *prompt, int32_t documents);
 
 /* Before each token of the answer: token came of logits, vocabulary of them. */
 bool sources_note(generate_sources *g, const float *logits, int32_t vocabulary, int32_t token);

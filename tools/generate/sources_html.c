@@ -48,7 +48,7 @@ static void put_text(FILE *file, const char *text)
     }
 }
 
-static void put_passage(FILE *file, const answer_sources *a, const passage *p)
+static void put_passage(FILE *file, const answer_sources *a, const clattn_passage *p)
 {
     char *text = tokens_text(a->tokenizer, a->read->items + p->begin, (size_t)(p->end - p->begin));
     for (size_t end = text ? strlen(text) : 0; end > 0 && strchr(" \n", text[end - 1]); end--) {
@@ -61,17 +61,16 @@ static void put_passage(FILE *file, const answer_sources *a, const passage *p)
 /* ---- Parts -------------------------------------------------------------------------------- */
 
 /* The document that a token took most from, and how much of what it took from all of them. */
-static int main_document(const answer_sources *a, const shares *s, size_t token, double *share,
-                         double *of_all)
+static int main_document(const answer_sources *a, size_t token, double *share, double *of_all)
 {
-    const size_t spans = a->passages->count;
+    const size_t spans = a->passage_count;
     double *sums = calloc((size_t)a->documents->count + 1, sizeof *sums), all = 0;
     int best = 0;
     for (size_t i = 0; sums && i < spans; i++) {
-        const passage *p = &a->passages->items[i];
-        if (p->kind == SOURCE_DOCUMENT) {
-            sums[p->document] += s->token[token * spans + i];
-            all += s->token[token * spans + i];
+        const clattn_passage *p = &a->passages[i];
+        if (p->kind == CLATTN_SOURCE_DOCUMENT) {
+            sums[p->document] += a->shares.token[token * spans + i];
+            all += a->shares.token[token * spans + i];
         }
     }
     for (int d = 1; sums && d < a->documents->count; d++) {
@@ -83,7 +82,7 @@ static int main_document(const answer_sources *a, const shares *s, size_t token,
     return best;
 }
 
-static void put_answer(FILE *file, const answer_sources *a, const shares *s)
+static void put_answer(FILE *file, const answer_sources *a)
 {
     fputs("<h2>The answer</h2>\n<p class=note>A line below a word: the document it took most from,"
           " the stronger the more of all documents.</p>\n<div class=answer>",
@@ -91,11 +90,11 @@ static void put_answer(FILE *file, const answer_sources *a, const shares *s)
     for (size_t n = 0; n < a->answer->count; n++) {
         char *text = tokens_text(a->tokenizer, a->answer->items + n, 1);
         double share, all;
-        const int d = main_document(a, s, n, &share, &all);
+        const int d = main_document(a, n, &share, &all);
         if (a->documents->count > 0) {
             fprintf(file, "<span style=\"border-color:%s%02x\" title=\"", colour_of(d),
                     (int)(share * 255));
-            put_text(file, source_name(a, SOURCE_DOCUMENT, d));
+            put_text(file, source_name(a, CLATTN_SOURCE_DOCUMENT, d));
             fprintf(file, ": %.0f%% of what documents had, which was %.0f%% of all\">", 100 * share,
                     100 * all);
         } else {
@@ -125,38 +124,60 @@ static void put_share(FILE *file, const char *name, const char *colour, double o
             100 * of_all, 100 * bar, colour, of_documents ? "1" : ".45");
 }
 
-static void put_shares(FILE *file, const answer_sources *a, const shares *s)
+static void put_shares(FILE *file, const answer_sources *a)
 {
     fputs("<h2>Where it came from</h2>\n<table><tr><th>source<th class=n>of documents<th "
           "class=n>of all<th>\n",
           file);
     for (int d = 0; d < a->documents->count; d++) {
-        put_share(file, source_name(a, SOURCE_DOCUMENT, d), colour_of(d), s->document[d],
-                  &s->of_documents[d]);
+        put_share(file, source_name(a, CLATTN_SOURCE_DOCUMENT, d), colour_of(d),
+                  a->shares.document[d], &a->shares.of_documents[d]);
     }
-    for (int kind = 0; kind < SOURCE_KINDS; kind++) {
-        if (kind != SOURCE_DOCUMENT && s->kind[kind] > 0) {
-            put_share(file, source_name(a, (source_kind)kind, 0), "#888888", s->kind[kind], NULL);
+    for (int kind = 0; kind < CLATTN_SOURCES; kind++) {
+        if (kind != CLATTN_SOURCE_DOCUMENT && a->shares.kind[kind] > 0) {
+            put_share(file, source_name(a, (clattn_source)kind, 0), "#888888", a->shares.kind[kind],
+                      NULL);
         }
     }
     fputs("</table>\n", file);
 }
 
-static void put_best(FILE *file, const answer_sources *a, const shares *s)
+/* Those of documents in the order of their shares: at most most numbers into order. */
+static size_t best_passages(const answer_sources *a, size_t *order, size_t most)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < a->passage_count; i++) {
+        if (a->passages[i].kind != CLATTN_SOURCE_DOCUMENT) {
+            continue;
+        }
+        size_t at = count < most ? count++ : most;
+        for (; at > 0 && a->shares.passage[order[at - 1]] < a->shares.passage[i]; at--) {
+            if (at < most) {
+                order[at] = order[at - 1];
+            }
+        }
+        if (at < most) {
+            order[at] = i;
+        }
+    }
+    return count;
+}
+
+static void put_best(FILE *file, const answer_sources *a)
 {
     size_t order[BEST];
-    const size_t count = shares_best(a, s, order, BEST);
+    const size_t count = best_passages(a, order, BEST);
     if (count == 0) {
         return;
     }
     fputs("<h2>Passages that had most</h2>\n<table>\n", file);
     for (size_t n = 0; n < count; n++) {
-        const passage *p = &a->passages->items[order[n]];
+        const clattn_passage *p = &a->passages[order[n]];
         fprintf(
             file,
             "<tr><td class=n>%.1f%%<td class=name><span class=dot style=\"background:%s\"></span>",
-            100 * s->passage[order[n]], colour_of(p->document));
-        put_text(file, source_name(a, SOURCE_DOCUMENT, p->document));
+            100 * a->shares.passage[order[n]], colour_of(p->document));
+        put_text(file, source_name(a, CLATTN_SOURCE_DOCUMENT, p->document));
         fputs("<td class=quote>", file);
         put_passage(file, a, p);
         fputc('\n', file);
@@ -172,7 +193,7 @@ typedef struct map {
     double width, most; /* of a cell; the largest number */
 } map;
 
-static void put_cells(FILE *file, const answer_sources *a, const shares *s, const map *m)
+static void put_cells(FILE *file, const answer_sources *a, const map *m)
 {
     for (size_t n = 0; n < a->answer->count; n++) {
         const int y = HEAD + (int)n * CELL_HEIGHT;
@@ -182,7 +203,7 @@ static void put_cells(FILE *file, const answer_sources *a, const shares *s, cons
         fputs("</text>\n", file);
         free(text);
         for (size_t c = 0; c < m->count; c++) {
-            const double value = s->token[n * a->passages->count + m->columns[c]];
+            const double value = a->shares.token[n * a->passage_count + m->columns[c]];
             if (value >= m->most / 200) { /* less cannot be seen */
                 fprintf(file,
                         "<rect class=heat x=%.1f y=%d width=%.1f height=%d "
@@ -198,8 +219,8 @@ static void put_cells(FILE *file, const answer_sources *a, const shares *s, cons
 static void put_heads(FILE *file, const answer_sources *a, const map *m, int height)
 {
     for (size_t c = 0, next; c < m->count; c = next) {
-        const int d = a->passages->items[m->columns[c]].document;
-        for (next = c; next < m->count && a->passages->items[m->columns[next]].document == d;) {
+        const int d = a->passages[m->columns[c]].document;
+        for (next = c; next < m->count && a->passages[m->columns[next]].document == d;) {
             next++;
         }
         const double x = LABEL + (double)c * m->width, width = (double)(next - c) * m->width;
@@ -208,7 +229,7 @@ static void put_heads(FILE *file, const answer_sources *a, const map *m, int hei
                 "<rect class=frame x=%.1f y=%d width=%.1f height=%d />\n"
                 "<svg x=%.1f y=20 width=%.1f height=20><text x=2 y=14>",
                 x, HEAD - 10, width - 1, colour_of(d), x, HEAD, width, height - HEAD, x, width);
-        put_text(file, source_name(a, SOURCE_DOCUMENT, d));
+        put_text(file, source_name(a, CLATTN_SOURCE_DOCUMENT, d));
         fputs("</text></svg>\n", file);
     }
 }
@@ -225,21 +246,21 @@ static void put_legend(FILE *file, const map *m)
     fputs(" of all that a token took</p>\n", file);
 }
 
-static bool put_map(FILE *file, const answer_sources *a, const shares *s, reason *why)
+static bool put_map(FILE *file, const answer_sources *a, reason *why)
 {
-    const size_t spans = a->passages->count;
+    const size_t spans = a->passage_count;
     map m = {.columns = malloc(spans * sizeof *m.columns)};
     if (!m.columns) {
         return refuse(why, "out of memory");
     }
     for (size_t i = 0; i < spans; i++) {
-        if (a->passages->items[i].kind == SOURCE_DOCUMENT) {
+        if (a->passages[i].kind == CLATTN_SOURCE_DOCUMENT) {
             m.columns[m.count++] = i;
         }
     }
     for (size_t n = 0; n < a->answer->count; n++) {
         for (size_t c = 0; c < m.count; c++) {
-            const double value = s->token[n * spans + m.columns[c]];
+            const double value = a->shares.token[n * spans + m.columns[c]];
             m.most = value > m.most ? value : m.most;
         }
     }
@@ -254,7 +275,7 @@ static bool put_map(FILE *file, const answer_sources *a, const shares *s, reason
             file);
         put_legend(file, &m);
         fprintf(file, "<div class=wide><svg width=%.0f height=%d role=img>\n", width, height + 1);
-        put_cells(file, a, s, &m);
+        put_cells(file, a, &m);
         put_heads(file, a, &m, height);
         fputs("</svg></div>\n", file);
     }
@@ -265,17 +286,16 @@ static bool put_map(FILE *file, const answer_sources *a, const shares *s, reason
 static void put_method(FILE *file, const answer_sources *a)
 {
     static const char *const words[] = {
-        [ATTRIBUTE_ATTENTION] = "attention weights",
-        [ATTRIBUTE_VALUE] = "attention weights times the norm of the values",
-        [ATTRIBUTE_ROLLOUT] = "attention rollout, the passages as nodes"};
-    int first, last;
-    shares_layers(a->method, a->layers, &first, &last);
+        [CLATTN_SOURCES_ATTENTION] = "attention weights",
+        [CLATTN_SOURCES_VALUE] = "attention weights times the norm of the values",
+        [CLATTN_SOURCES_ROLLOUT] = "attention rollout, the passages as nodes"};
     fputs("<h2>How to read this</h2>\n<p class=note>Measured: ", file);
     fputs(words[a->method], file);
-    if (a->method == ATTRIBUTE_ROLLOUT) {
+    if (a->method == CLATTN_SOURCES_ROLLOUT) {
         fprintf(file, " through all %d layers of ", a->layers);
     } else {
-        fprintf(file, ", the mean of all heads of layers %d to %d of ", first + 1, last + 1);
+        fprintf(file, ", the mean of all heads of layers %d to %d of ", a->shares.first_layer + 1,
+                a->shares.last_layer + 1);
     }
     put_text(file, a->model);
     fputs(
@@ -286,7 +306,7 @@ static void put_method(FILE *file, const answer_sources *a)
         file);
 }
 
-bool sources_html(FILE *file, const answer_sources *a, const shares *s, reason *why)
+bool sources_html(FILE *file, const answer_sources *a, reason *why)
 {
     fprintf(file, "<!doctype html>\n<html lang=en><meta charset=utf-8>"
                   "<meta name=viewport content=\"width=device-width\">\n<title>");
@@ -294,10 +314,10 @@ bool sources_html(FILE *file, const answer_sources *a, const shares *s, reason *
     fprintf(file, "</title>\n<style>\n%s</style>\n<h1>", style);
     put_text(file, a->prompt);
     fputs("</h1>\n", file);
-    put_answer(file, a, s);
-    put_shares(file, a, s);
-    put_best(file, a, s);
-    const bool done = put_map(file, a, s, why);
+    put_answer(file, a);
+    put_shares(file, a);
+    put_best(file, a);
+    const bool done = put_map(file, a, why);
     put_method(file, a);
     return done;
 }

@@ -1,7 +1,8 @@
 /* Operands of a workload: what they look like, and random values for them. */
 #include "check/rng.h"
-#include "models/files/half.h"
 #include "workload.h"
+
+#include <clattn/models/array.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ static void make_samples(samples *s, clattn_type type, int64_t divide, struct rn
         if (type == CLATTN_F32) {
             s->f32[i] = (float)value;
         } else {
-            s->bits16[i] = type == CLATTN_F16 ? double_to_half(value) : double_to_bfloat(value);
+            s->bits16[i] =
+                type == CLATTN_F16 ? clattn_double_to_half(value) : clattn_double_to_bfloat(value);
         }
     }
 }

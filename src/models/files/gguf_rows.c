@@ -1,6 +1,7 @@
-#include "gguf_rows.h"
+/* Rows of a GGUF tensor as floats, block by block. */
+#include "gguf_types.h"
 
-#include "half.h"
+#include <clattn/models/array.h>
 
 #include <string.h>
 
@@ -10,7 +11,7 @@ static float half_at(bytes *at)
 {
     uint16_t bits;
     memcpy(&bits, at, sizeof bits);
-    return half_to_float(bits);
+    return clattn_half_to_float(bits);
 }
 
 /* ---- Each widens one block ------------------------------------------------------------- */
@@ -23,7 +24,7 @@ static void widen_bf16(bytes *b, float *out)
 {
     uint16_t bits;
     memcpy(&bits, b, sizeof bits);
-    *out = bfloat_to_float(bits);
+    *out = clattn_bfloat_to_float(bits);
 }
 
 /* 32 signed bytes and their scale. */
@@ -88,20 +89,25 @@ static const struct {
     uint32_t type;
     void (*widen)(bytes *block, float *out);
 } formats[] = {
-    {GGUF_F32, widen_f32},   {GGUF_F16, widen_f16},   {GGUF_BF16, widen_bf16},
-    {GGUF_Q8_0, widen_q8_0}, {GGUF_Q4_0, widen_q4_0}, {GGUF_Q4_1, widen_q4_1},
-    {GGUF_Q4_K, widen_q4_k}, {GGUF_Q6_K, widen_q6_k},
+    {CLATTN_GGUF_F32, widen_f32},   {CLATTN_GGUF_F16, widen_f16},   {CLATTN_GGUF_BF16, widen_bf16},
+    {CLATTN_GGUF_Q8_0, widen_q8_0}, {CLATTN_GGUF_Q4_0, widen_q4_0}, {CLATTN_GGUF_Q4_1, widen_q4_1},
+    {CLATTN_GGUF_Q4_K, widen_q4_k}, {CLATTN_GGUF_Q6_K, widen_q6_k},
 };
 
-size_t gguf_row_bytes(uint32_t type, int64_t elements)
+size_t clattn_gguf_row_bytes(uint32_t type, int64_t elements)
 {
-    return (size_t)(elements / gguf_block_elements((gguf_type)type)) *
-           (size_t)gguf_block_bytes((gguf_type)type);
+    const int step = clattn__gguf_can_be_had(type) ? clattn__gguf_block_elements(type) : 0;
+    return step && elements > 0 && elements % step == 0
+               ? (size_t)(elements / step) * (size_t)clattn__gguf_block_bytes(type)
+               : 0;
 }
 
-void gguf_widen(uint32_t type, const void *row, int64_t elements, float *out)
+void clattn_gguf_widen(uint32_t type, const void *row, int64_t elements, float *out)
 {
-    const int step = gguf_block_elements((gguf_type)type), size = gguf_block_bytes((gguf_type)type);
+    if (clattn_gguf_row_bytes(type, elements) == 0) {
+        return;
+    }
+    const int step = clattn__gguf_block_elements(type), size = clattn__gguf_block_bytes(type);
     bytes *at = row;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (formats[i].type == type) {

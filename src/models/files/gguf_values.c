@@ -1,5 +1,6 @@
 /* GGUF's metadata: checked entry by entry, then asked by key. */
-#include "gguf_internal.h"
+#include "gguf_values.h"
+#include "models/common/error.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -17,81 +18,81 @@ static const unsigned char type_bytes[TYPES] = {
 
 /* ---- Reading ------------------------------------------------------------------------ */
 
-static bool skip_strings(gguf *file, uint64_t count)
+static bool skip_strings(clattn_gguf *file, uint64_t count)
 {
-    gguf_text skipped;
-    while (count > 0 && gguf_take_string(file, &skipped)) {
+    clattn_text skipped;
+    while (count > 0 && clattn__gguf_take_string(file, &skipped)) {
         count--;
     }
     return count == 0;
 }
 
-static bool read_array(gguf *file, gguf_entry *e, reason *why)
+static clattn_status read_array(clattn_gguf *file, gguf_entry *e)
 {
-    if (!gguf_take_number(file, &e->element, 4) || !gguf_take_number(file, &e->count, 8)) {
-        return refuse(why, "truncated within '%.*s'", GGUF_SHOWN(e->key));
+    if (!clattn__gguf_take_number(file, &e->element, 4) ||
+        !clattn__gguf_take_number(file, &e->count, 8)) {
+        return clattn__refuse("truncated within '%.*s'", CLATTN__SHOWN(e->key));
     }
     if (e->element >= TYPES || e->element == ARRAY) {
-        return refuse(why, "'%.*s' is an array of type %" PRIu32 ", which cannot be read",
-                      GGUF_SHOWN(e->key), e->element);
+        return clattn__refuse("'%.*s' is an array of type %" PRIu32 ", which cannot be read",
+                              CLATTN__SHOWN(e->key), e->element);
     }
     e->value = file->data + file->at;
     const bool strings = e->element == STRING;
     const size_t least = strings ? 8 : type_bytes[e->element];
-    if (e->count > gguf_left(file) / least) {
-        return refuse(why, "truncated: '%.*s' has %" PRIu64 " elements, %zu bytes are left",
-                      GGUF_SHOWN(e->key), e->count, gguf_left(file));
+    if (e->count > clattn__gguf_left(file) / least) {
+        return clattn__refuse("truncated: '%.*s' has %" PRIu64 " elements, %zu bytes are left",
+                              CLATTN__SHOWN(e->key), e->count, clattn__gguf_left(file));
     }
-    if (strings ? !skip_strings(file, e->count) : !gguf_take(file, e->count * least)) {
-        return refuse(why, "truncated within the strings of '%.*s'", GGUF_SHOWN(e->key));
+    if (strings ? !skip_strings(file, e->count) : !clattn__gguf_take(file, e->count * least)) {
+        return clattn__refuse("truncated within the strings of '%.*s'", CLATTN__SHOWN(e->key));
     }
-    return true;
+    return CLATTN_OK;
 }
 
-static bool read_entry(gguf *file, gguf_entry *e, reason *why)
+static clattn_status read_entry(clattn_gguf *file, gguf_entry *e)
 {
-    gguf_text skipped;
-    if (!gguf_take_string(file, &e->key)) {
-        return refuse(why, "truncated within the key of metadata entry %zu", file->entry_count);
+    clattn_text skipped;
+    if (!clattn__gguf_take_string(file, &e->key)) {
+        return clattn__refuse("truncated within the key of metadata entry %zu", file->entry_count);
     }
-    if (!gguf_take_number(file, &e->type, 4)) {
-        return refuse(why, "truncated within '%.*s'", GGUF_SHOWN(e->key));
+    if (!clattn__gguf_take_number(file, &e->type, 4)) {
+        return clattn__refuse("truncated within '%.*s'", CLATTN__SHOWN(e->key));
     }
     if (e->type >= TYPES) {
-        return refuse(why, "'%.*s' is of type %" PRIu32 ", which does not exist",
-                      GGUF_SHOWN(e->key), e->type);
+        return clattn__refuse("'%.*s' is of type %" PRIu32 ", which does not exist",
+                              CLATTN__SHOWN(e->key), e->type);
     }
     if (e->type == ARRAY) {
-        return read_array(file, e, why);
+        return read_array(file, e);
     }
     e->value = file->data + file->at;
-    if (e->type == STRING ? !gguf_take_string(file, &skipped)
-                          : !gguf_take(file, type_bytes[e->type])) {
-        return refuse(why, "truncated within '%.*s'", GGUF_SHOWN(e->key));
+    if (e->type == STRING ? !clattn__gguf_take_string(file, &skipped)
+                          : !clattn__gguf_take(file, type_bytes[e->type])) {
+        return clattn__refuse("truncated within '%.*s'", CLATTN__SHOWN(e->key));
     }
-    return true;
+    return CLATTN_OK;
 }
 
-bool gguf_read_entries(gguf *file, uint64_t count, reason *why)
+clattn_status clattn__gguf_read_entries(clattn_gguf *file, uint64_t count)
 {
     if (count > MAX_ENTRIES) {
-        return refuse(why, "%" PRIu64 " entries of metadata, at most %d can be", count,
-                      MAX_ENTRIES);
+        return clattn__refuse("%" PRIu64 " entries of metadata, at most %d can be", count,
+                              MAX_ENTRIES);
     }
     file->entries = calloc((size_t)count + 1, sizeof *file->entries);
-    if (!file->entries || !lookup_make(&file->keys, (size_t)count)) {
-        return refuse(why, "out of memory");
+    if (!file->entries || !clattn__lookup_make(&file->keys, (size_t)count)) {
+        return clattn__no_memory();
     }
     for (; file->entry_count < count; file->entry_count++) {
         gguf_entry *e = &file->entries[file->entry_count];
-        if (!read_entry(file, e, why)) {
-            return false;
-        }
-        if (!lookup_add(&file->keys, e->key.bytes, e->key.length, (int32_t)file->entry_count)) {
-            return refuse(why, "'%.*s' is there twice", GGUF_SHOWN(e->key));
+        TRY(read_entry(file, e));
+        if (!clattn__lookup_add(&file->keys, e->key.bytes, e->key.length,
+                                (int32_t)file->entry_count)) {
+            return clattn__refuse("'%.*s' is there twice", CLATTN__SHOWN(e->key));
         }
     }
-    return true;
+    return CLATTN_OK;
 }
 
 /* ---- Values where they lie ------------------------------------------------------------ */
@@ -127,11 +128,11 @@ static double float_at(const unsigned char *at, uint32_t type)
     return wide;
 }
 
-static gguf_text string_at(const unsigned char *at)
+static clattn_text string_at(const unsigned char *at)
 {
     uint64_t length;
     memcpy(&length, at, sizeof length);
-    return (gguf_text){(const char *)at + sizeof length, (size_t)length};
+    return (clattn_text){(const char *)at + sizeof length, (size_t)length};
 }
 
 /* ---- Asking ---------------------------------------------------------------------------- */
@@ -145,94 +146,90 @@ static bool is_integer(uint32_t type)
     return !is_float(type) && !is_bool(type) && !is_string(type) && !is_array(type);
 }
 
-static const gguf_entry *find(const gguf *file, const char *key)
+static const gguf_entry *find(const clattn_gguf *file, const char *key)
 {
-    const int32_t index = lookup_find(&file->keys, key, strlen(key));
+    const int32_t index = clattn__lookup_find(&file->keys, key, strlen(key));
     return index < 0 ? NULL : &file->entries[index];
 }
 
 /* The entry if it is there and of the kind. */
-static const gguf_entry *want(const gguf *file, const char *key, bool (*is_kind)(uint32_t),
-                              const char *kind, reason *why)
+static clattn_status want(const clattn_gguf *file, const char *key, bool (*is_kind)(uint32_t),
+                          const char *kind, const gguf_entry **out)
 {
     const gguf_entry *e = find(file, key);
     if (!e) {
-        refuse(why, "'%s' is missing", key);
-        return NULL;
+        return clattn__refuse("'%s' is missing", key);
     }
     if (!is_kind(e->type)) {
-        refuse(why, "'%s' is no %s", key, kind);
-        return NULL;
+        return clattn__refuse("'%s' is no %s", key, kind);
     }
-    return e;
+    *out = e;
+    return CLATTN_OK;
 }
 
-bool gguf_has(const gguf *file, const char *key) { return find(file, key) != NULL; }
+bool clattn_gguf_has(const clattn_gguf *file, const char *key) { return find(file, key) != NULL; }
 
-bool gguf_integer(const gguf *file, const char *key, int64_t low, int64_t high, int64_t *out,
-                  reason *why)
+clattn_status clattn_gguf_integer(const clattn_gguf *file, const char *key, int64_t low,
+                                  int64_t high, int64_t *out)
 {
-    const gguf_entry *e = want(file, key, is_integer, "whole number", why);
-    if (!e) {
-        return false;
-    }
+    const gguf_entry *e = NULL;
+    TRY(want(file, key, is_integer, "whole number", &e));
     const int64_t value = integer_at(e->value, e->type);
     if (value < low || value > high) {
-        return refuse(why, "'%s' is %" PRId64 ", must be %" PRId64 " to %" PRId64, key, value, low,
-                      high);
+        return clattn__refuse("'%s' is %" PRId64 ", must be %" PRId64 " to %" PRId64, key, value,
+                              low, high);
     }
     *out = value;
-    return true;
+    return CLATTN_OK;
 }
 
-bool gguf_float(const gguf *file, const char *key, double *out, reason *why)
+clattn_status clattn_gguf_float(const clattn_gguf *file, const char *key, double *out)
 {
-    const gguf_entry *e = want(file, key, is_float, "float", why);
-    if (e) {
-        *out = float_at(e->value, e->type);
-    }
-    return e != NULL;
+    const gguf_entry *e = NULL;
+    TRY(want(file, key, is_float, "float", &e));
+    *out = float_at(e->value, e->type);
+    return CLATTN_OK;
 }
 
-bool gguf_bool(const gguf *file, const char *key, bool *out, reason *why)
+clattn_status clattn_gguf_bool(const clattn_gguf *file, const char *key, bool *out)
 {
-    const gguf_entry *e = want(file, key, is_bool, "truth value", why);
-    if (e) {
-        *out = *e->value != 0;
-    }
-    return e != NULL;
+    const gguf_entry *e = NULL;
+    TRY(want(file, key, is_bool, "truth value", &e));
+    *out = *e->value != 0;
+    return CLATTN_OK;
 }
 
-bool gguf_string(const gguf *file, const char *key, gguf_text *out, reason *why)
+clattn_status clattn_gguf_string(const clattn_gguf *file, const char *key, clattn_text *out)
 {
-    const gguf_entry *e = want(file, key, is_string, "string", why);
-    if (e) {
-        *out = string_at(e->value);
-    }
-    return e != NULL;
+    const gguf_entry *e = NULL;
+    TRY(want(file, key, is_string, "string", &e));
+    *out = string_at(e->value);
+    return CLATTN_OK;
 }
 
-bool gguf_array_of(const gguf *file, const char *key, gguf_kind kind, gguf_array *out, reason *why)
+clattn_status clattn_gguf_array_of(const clattn_gguf *file, const char *key, clattn_gguf_kind kind,
+                                   clattn_gguf_array *out)
 {
     static const struct {
         bool (*is_kind)(uint32_t);
         const char *name;
-    } kinds[] = {[GGUF_INTEGERS] = {is_integer, "whole numbers"},
-                 [GGUF_FLOATS] = {is_float, "floats"},
-                 [GGUF_BOOLS] = {is_bool, "truth values"},
-                 [GGUF_STRINGS] = {is_string, "strings"}};
-    const gguf_entry *e = want(file, key, is_array, "array", why);
-    if (!e) {
-        return false;
+    } kinds[] = {[CLATTN_GGUF_INTEGERS] = {is_integer, "whole numbers"},
+                 [CLATTN_GGUF_FLOATS] = {is_float, "floats"},
+                 [CLATTN_GGUF_BOOLS] = {is_bool, "truth values"},
+                 [CLATTN_GGUF_STRINGS] = {is_string, "strings"}};
+    const gguf_entry *e = NULL;
+    if ((size_t)kind >= sizeof kinds / sizeof *kinds) {
+        return clattn__refuse("gguf: kind is %d", (int)kind);
     }
+    TRY(want(file, key, is_array, "array", &e));
     if (!kinds[kind].is_kind(e->element)) {
-        return refuse(why, "'%s' is no array of %s", key, kinds[kind].name);
+        return clattn__refuse("'%s' is no array of %s", key, kinds[kind].name);
     }
-    *out = (gguf_array){(size_t)e->count, e->element, e->value};
-    return true;
+    *out = (clattn_gguf_array){(size_t)e->count, e->element, e->value};
+    return CLATTN_OK;
 }
 
-static const unsigned char *step(gguf_array *array, size_t bytes)
+static const unsigned char *step(clattn_gguf_array *array, size_t bytes)
 {
     const unsigned char *at = array->at;
     assert(array->left > 0);
@@ -241,21 +238,21 @@ static const unsigned char *step(gguf_array *array, size_t bytes)
     return at;
 }
 
-int64_t gguf_next_integer(gguf_array *array)
+int64_t clattn_gguf_next_integer(clattn_gguf_array *array)
 {
     return integer_at(step(array, type_bytes[array->type]), array->type);
 }
 
-double gguf_next_float(gguf_array *array)
+double clattn_gguf_next_float(clattn_gguf_array *array)
 {
     return float_at(step(array, type_bytes[array->type]), array->type);
 }
 
-bool gguf_next_bool(gguf_array *array) { return *step(array, 1) != 0; }
+bool clattn_gguf_next_bool(clattn_gguf_array *array) { return *step(array, 1) != 0; }
 
-gguf_text gguf_next_string(gguf_array *array)
+clattn_text clattn_gguf_next_string(clattn_gguf_array *array)
 {
-    const gguf_text text = string_at(array->at);
+    const clattn_text text = string_at(array->at);
     step(array, sizeof(uint64_t) + text.length);
     return text;
 }

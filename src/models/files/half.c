@@ -1,4 +1,4 @@
-#include "half.h"
+#include <clattn/models/array.h>
 
 #include <math.h>
 #include <string.h>
@@ -31,9 +31,9 @@ static float round_to_odd(double x)
     return float_of(bits_of(f) | 1u);
 }
 
-float bfloat_to_float(uint16_t bfloat) { return float_of((uint32_t)bfloat << 16); }
+float clattn_bfloat_to_float(uint16_t bfloat) { return float_of((uint32_t)bfloat << 16); }
 
-uint16_t double_to_bfloat(double x)
+uint16_t clattn_double_to_bfloat(double x)
 {
     const uint32_t bits = bits_of(round_to_odd(x));
     if (isnan(x)) {
@@ -42,7 +42,7 @@ uint16_t double_to_bfloat(double x)
     return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
-float half_to_float(uint16_t half)
+float clattn_half_to_float(uint16_t half)
 {
     const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
     const uint32_t exponent = half >> 10 & 0x1fu, fraction = half & 0x3ffu;
@@ -55,7 +55,7 @@ float half_to_float(uint16_t half)
     return float_of(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
-uint16_t double_to_half(double x)
+uint16_t clattn_double_to_half(double x)
 {
     const uint32_t bits = bits_of(round_to_odd(x));
     const uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;

@@ -1,6 +1,8 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "map_file.h"
-#include "load.h"
+
+#include "file.h"
+#include "models/common/error.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -14,18 +16,20 @@ static const unsigned char nothing[1];
 #include <io.h>
 #include <windows.h>
 
-static const void *map(FILE *file, size_t bytes, reason *why)
+static clattn_status map(FILE *file, size_t bytes, const unsigned char **out)
 {
     HANDLE handle = (HANDLE)_get_osfhandle(_fileno(file));
     HANDLE mapping = CreateFileMappingA(handle, NULL, PAGE_READONLY, 0, 0, NULL);
     const void *data = mapping ? MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, bytes) : NULL;
-    if (!data) {
-        refuse(why, "cannot be mapped (Windows error %lu)", GetLastError());
-    }
+    const DWORD code = data ? 0 : GetLastError();
     if (mapping) {
         CloseHandle(mapping); /* the view keeps it */
     }
-    return data;
+    if (!data) {
+        return clattn__refuse("cannot be mapped (Windows error %lu)", code);
+    }
+    *out = data;
+    return CLATTN_OK;
 }
 
 static void unmap(const unsigned char *data, size_t bytes)
@@ -44,14 +48,14 @@ static void give_back(const unsigned char *begin, const unsigned char *end)
 #include <sys/mman.h>
 #include <unistd.h>
 
-static const void *map(FILE *file, size_t bytes, reason *why)
+static clattn_status map(FILE *file, size_t bytes, const unsigned char **out)
 {
     void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fileno(file), 0);
     if (data == MAP_FAILED) {
-        refuse(why, "cannot be mapped: %s", strerror(errno));
-        return NULL;
+        return clattn__refuse("cannot be mapped: %s", strerror(errno));
     }
-    return data;
+    *out = data;
+    return CLATTN_OK;
 }
 
 static void unmap(const unsigned char *data, size_t bytes)
@@ -71,32 +75,33 @@ static void give_back(const unsigned char *begin, const unsigned char *end)
 
 #endif
 
-bool map_file(const char *path, mapped_file *out, reason *why)
+clattn_status clattn__map_file(const char *path, mapped_file *out)
 {
     uint64_t bytes;
+    FILE *file;
     *out = (mapped_file){0};
-    FILE *file = file_open(path, &bytes, why);
-    if (!file) {
-        return false;
-    }
+    TRY(clattn__file_open(path, &bytes, &file));
+    clattn_status status = CLATTN_OK;
     if (bytes > SIZE_MAX) {
-        refuse(why, "larger than memory can be");
+        status = clattn__refuse("larger than memory can be");
+    } else if (bytes == 0) {
+        out->data = nothing;
     } else {
         out->bytes = (size_t)bytes;
-        out->data = bytes ? map(file, out->bytes, why) : nothing;
+        status = map(file, out->bytes, &out->data);
     }
     fclose(file);
-    return out->data != NULL;
+    return status;
 }
 
-void map_file_give_back(const mapped_file *file, const void *part, size_t bytes)
+void clattn__map_file_give_back(const mapped_file *file, const void *part, size_t bytes)
 {
     if (file->data && file->data != nothing) {
         give_back(part, (const unsigned char *)part + bytes);
     }
 }
 
-void unmap_file(mapped_file *file)
+void clattn__unmap_file(mapped_file *file)
 {
     if (file->data && file->data != nothing) {
         unmap(file->data, file->bytes);

@@ -1,5 +1,8 @@
 #include "npy.h"
-#include "load.h"
+
+#include "array.h"
+#include "file.h"
+#include "models/common/error.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,10 +14,11 @@ enum { MAGIC = 6, MAX_HEADER = 1 << 16 };
 
 static const struct {
     const char *descr;
-    array_type type;
+    clattn_array_type type;
 } descrs[] = {
-    {"<f4", ARRAY_F32}, {"<f2", ARRAY_F16}, {"<f8", ARRAY_F64}, {"|i1", ARRAY_I8},
-    {"<i4", ARRAY_I32}, {"<i8", ARRAY_I64}, {"|u1", ARRAY_U8},  {"|b1", ARRAY_BOOL},
+    {"<f4", CLATTN_ARRAY_F32}, {"<f2", CLATTN_ARRAY_F16},  {"<f8", CLATTN_ARRAY_F64},
+    {"|i1", CLATTN_ARRAY_I8},  {"<i4", CLATTN_ARRAY_I32},  {"<i8", CLATTN_ARRAY_I64},
+    {"|u1", CLATTN_ARRAY_U8},  {"|b1", CLATTN_ARRAY_BOOL},
 };
 enum { DESCRS = sizeof descrs / sizeof descrs[0] };
 
@@ -24,7 +28,8 @@ typedef struct header {
     char descr[16];
     bool fortran;
     int rank;
-    int64_t shape[ARRAY_MAX_RANK];
+    int64_t shape[CLATTN_ARRAY_RANK];
+    char wrong[64]; /* "" = nothing that has a name */
 } header;
 
 static const char *skip_space(const char *s)
@@ -51,18 +56,17 @@ static const char *read_string(const char *s, char *out, size_t bytes)
     return end + 1;
 }
 
-static const char *read_descr(const char *s, header *h, reason *why)
+static const char *read_descr(const char *s, header *h)
 {
     const char *end = read_string(s, h->descr, sizeof h->descr);
     if (!end && *s == '[') {
-        refuse(why, "structured dtypes are not supported");
+        strcpy(h->wrong, "structured dtypes are not supported");
     }
     return end;
 }
 
-static const char *read_bool(const char *s, header *h, reason *why)
+static const char *read_bool(const char *s, header *h)
 {
-    (void)why;
     h->fortran = strncmp(s, "True", 4) == 0;
     if (h->fortran) {
         return s + 4;
@@ -71,7 +75,7 @@ static const char *read_bool(const char *s, header *h, reason *why)
 }
 
 /* (), (3,), (2, 3) */
-static const char *read_shape(const char *s, header *h, reason *why)
+static const char *read_shape(const char *s, header *h)
 {
     if (*s != '(') {
         return NULL;
@@ -79,18 +83,18 @@ static const char *read_shape(const char *s, header *h, reason *why)
     s = skip_space(s + 1);
     while (*s != ')') {
         if (*s < '0' || *s > '9') {
-            refuse(why, "the shape holds something that is not a size");
+            strcpy(h->wrong, "the shape holds something that is not a size");
             return NULL;
         }
-        if (h->rank == ARRAY_MAX_RANK) {
-            refuse(why, "more than %d axes", ARRAY_MAX_RANK);
+        if (h->rank == CLATTN_ARRAY_RANK) {
+            snprintf(h->wrong, sizeof h->wrong, "more than %d axes", CLATTN_ARRAY_RANK);
             return NULL;
         }
         char *end;
         errno = 0;
         h->shape[h->rank++] = strtoll(s, &end, 10);
         if (errno) {
-            refuse(why, "a size in the shape is too large");
+            strcpy(h->wrong, "a size in the shape is too large");
             return NULL;
         }
         s = skip_space(end);
@@ -103,14 +107,13 @@ static const char *read_shape(const char *s, header *h, reason *why)
     return s + 1;
 }
 
-static bool parse_header(const char *s, header *h, reason *why)
+static bool parse_fields(const char *s, header *h)
 {
     static const struct {
         const char *key;
-        const char *(*read)(const char *s, header *h, reason *why);
+        const char *(*read)(const char *s, header *h);
     } keys[] = {{"descr", read_descr}, {"fortran_order", read_bool}, {"shape", read_shape}};
     unsigned seen = 0;
-    *why = (reason){"bad header"};
     s = skip_space(s);
     if (*s++ != '{') {
         return false;
@@ -126,10 +129,11 @@ static bool parse_header(const char *s, header *h, reason *why)
             i++;
         }
         if (i == 3 || seen & 1u << i) {
-            return refuse(why, "bad header: key '%s'", key);
+            snprintf(h->wrong, sizeof h->wrong, "bad header: key '%s'", key);
+            return false;
         }
         seen |= 1u << i;
-        s = keys[i].read(skip_space(s + 1), h, why);
+        s = keys[i].read(skip_space(s + 1), h);
         if (!s) {
             return false;
         }
@@ -143,104 +147,107 @@ static bool parse_header(const char *s, header *h, reason *why)
     return seen == 7 && *skip_space(s + 1) == '\0';
 }
 
+static clattn_status parse_header(const char *s, header *h)
+{
+    return parse_fields(s, h) ? CLATTN_OK
+                              : clattn__refuse("%s", *h->wrong ? h->wrong : "bad header");
+}
+
 /* ---- Reading ---------------------------------------------------------------- */
 
 /* Leaves the header's text, ended by 0, in *text (owned by the caller) and its end in *start. */
-static bool read_header_text(FILE *file, uint64_t bytes, char **text, uint64_t *start, reason *why)
+static clattn_status read_header_text(FILE *file, uint64_t bytes, char **text, uint64_t *start)
 {
     unsigned char fixed[12];
     if (bytes < 10) {
-        return refuse(why, bytes ? "not a .npy file" : "empty file");
+        return clattn__refuse("%s", bytes ? "not a .npy file" : "empty file");
     }
-    if (!file_fill(file, fixed, 10, why)) {
-        return false;
-    }
+    TRY(clattn__file_fill(file, fixed, 10));
     if (memcmp(fixed, magic, MAGIC) != 0) {
-        return refuse(why, "not a .npy file");
+        return clattn__refuse("not a .npy file");
     }
     const unsigned version = fixed[MAGIC];
     if (version < 1 || version > 3) {
-        return refuse(why, ".npy version %u is not known", version);
+        return clattn__refuse(".npy version %u is not known", version);
     }
     uint64_t length = fixed[8] | (uint64_t)fixed[9] << 8;
     *start = 10;
     if (version > 1) {
-        if (!file_fill(file, fixed + 10, 2, why)) {
-            return false;
-        }
+        TRY(clattn__file_fill(file, fixed + 10, 2));
         length |= (uint64_t)fixed[10] << 16 | (uint64_t)fixed[11] << 24;
         *start = 12;
     }
     if (length > MAX_HEADER) {
-        return refuse(why, "a header of %" PRIu64 " bytes is not believable", length);
+        return clattn__refuse("a header of %" PRIu64 " bytes is not believable", length);
     }
     if (length > bytes - *start) {
-        return refuse(why, "truncated within the header");
+        return clattn__refuse("truncated within the header");
     }
     *text = calloc((size_t)length + 1, 1);
     if (!*text) {
-        return refuse(why, "out of memory");
+        return clattn__no_memory();
     }
     *start += length;
-    return file_fill(file, *text, (size_t)length, why);
+    return clattn__file_fill(file, *text, (size_t)length);
 }
 
-static bool find_type(const char *descr, array_type *type, reason *why)
+static clattn_status find_type(const char *descr, clattn_array_type *type)
 {
     for (size_t i = 0; i < DESCRS; i++) {
         if (strcmp(descr, descrs[i].descr) == 0) {
             *type = descrs[i].type;
-            return true;
+            return CLATTN_OK;
         }
     }
     if (descr[0] == '>') {
-        return refuse(why, "dtype '%s' is big-endian", descr);
+        return clattn__refuse("dtype '%s' is big-endian", descr);
     }
     if (strchr(descr, 'O')) {
-        return refuse(why, "dtype '%s' holds Python objects", descr);
+        return clattn__refuse("dtype '%s' holds Python objects", descr);
     }
-    return refuse(why, "dtype '%s' is not supported (f2, f4, f8, i1, i4, i8, u1, b1)", descr);
+    return clattn__refuse("dtype '%s' is not supported (f2, f4, f8, i1, i4, i8, u1, b1)", descr);
 }
 
-bool npy_read(FILE *file, uint64_t bytes, array *out, reason *why)
+clattn_status clattn__npy_read(FILE *file, uint64_t bytes, clattn_array *out)
 {
     char *text = NULL;
     uint64_t start = 0;
     header h = {.descr = ""};
-    array_type type = ARRAY_F32;
+    clattn_array_type type = CLATTN_ARRAY_F32;
     size_t needed;
-    const bool parsed =
-        read_header_text(file, bytes, &text, &start, why) && parse_header(text, &h, why);
+    clattn_status status = read_header_text(file, bytes, &text, &start);
+    if (status == CLATTN_OK) {
+        status = parse_header(text, &h);
+    }
     free(text);
-    if (!parsed || !find_type(h.descr, &type, why)) {
-        return false;
-    }
+    TRY(status);
+    TRY(find_type(h.descr, &type));
     if (h.fortran) {
-        return refuse(why, "Fortran order is not supported; save numpy.ascontiguousarray(a)");
+        return clattn__refuse("Fortran order is not supported; save numpy.ascontiguousarray(a)");
     }
-    if (!array_bytes(type, h.rank, h.shape, &needed)) {
-        return refuse(why, "the shape is larger than memory can be");
+    if (!clattn__array_bytes(type, h.rank, h.shape, &needed)) {
+        return clattn__refuse("the shape is larger than memory can be");
     }
     if (needed > bytes - start) {
-        return refuse(why, "truncated: %" PRIu64 " bytes of data where the shape needs %zu",
-                      bytes - start, needed);
+        return clattn__refuse("truncated: %" PRIu64 " bytes of data where the shape needs %zu",
+                              bytes - start, needed);
     }
     if (needed < bytes - start) {
-        return refuse(why, "%" PRIu64 " bytes of data where the shape needs %zu", bytes - start,
-                      needed);
+        return clattn__refuse("%" PRIu64 " bytes of data where the shape needs %zu", bytes - start,
+                              needed);
     }
-    return array_make(type, h.rank, h.shape, out, why) && file_fill(file, out->data, needed, why);
+    return clattn__file_array(file, type, h.rank, h.shape, out);
 }
 
 /* ---- Writing ---------------------------------------------------------------- */
 
-static bool write_data(FILE *file, const array *a, reason *why)
+static clattn_status write_data(FILE *file, const clattn_array *a)
 {
     size_t i = 0;
     while (i < DESCRS && descrs[i].type != a->type) {
         i++;
     }
-    char shape[SHAPE_TEXT_BYTES] = "", text[SHAPE_TEXT_BYTES + 128];
+    char shape[CLATTN_SHAPE_BYTES] = "", text[CLATTN_SHAPE_BYTES + 128];
     int used = 0;
     for (int axis = 0; axis < a->rank; axis++) {
         used += snprintf(shape + used, sizeof shape - (size_t)used, "%" PRId64 ",%s",
@@ -255,20 +262,23 @@ static bool write_data(FILE *file, const array *a, reason *why)
     const int padded = (10 + length + 1 + 63) / 64 * 64 - 10; /* data starts at a multiple of 64 */
     const unsigned char lead[4] = {1, 0, (unsigned char)(padded & 255),
                                    (unsigned char)(padded >> 8)};
-    const size_t bytes = (size_t)array_count(a) * array_type_size(a->type);
+    const size_t bytes = (size_t)clattn_array_count(a) * clattn_array_type_size(a->type);
     const bool written = fwrite(magic, 1, MAGIC, file) == MAGIC && fwrite(lead, 1, 4, file) == 4 &&
                          fprintf(file, "%-*s\n", padded - 1, text) == padded &&
                          fwrite(a->data, 1, bytes, file) == bytes;
-    return written ? true : refuse(why, "%s", strerror(errno));
+    return written ? CLATTN_OK : clattn__refuse("%s", strerror(errno));
 }
 
-bool npy_write(FILE *file, const array *a, reason *why)
+clattn_status clattn_array_write_npy(FILE *file, const clattn_array *a)
 {
-    if (a->type != ARRAY_BF16) {
-        return write_data(file, a, why);
+    NEED(file, "array: file");
+    NEED(a && a->data, "array: the array");
+    if (a->type != CLATTN_ARRAY_BF16) {
+        return write_data(file, a);
     }
-    array wide;
-    const bool written = array_convert(a, ARRAY_F32, &wide, why) && write_data(file, &wide, why);
-    array_free(&wide);
-    return written;
+    clattn_array wide;
+    TRY(clattn_array_convert(a, CLATTN_ARRAY_F32, &wide));
+    const clattn_status status = write_data(file, &wide);
+    clattn_array_free(&wide);
+    return status;
 }

@@ -1,15 +1,10 @@
 /* numpy's .npy files, versions 1 to 3, little-endian, C order. */
-#ifndef TOOLS_IO_NPY_H
-#define TOOLS_IO_NPY_H
+#ifndef MODELS_FILES_NPY_H
+#define MODELS_FILES_NPY_H
 
-#include "array.h"
-
-#include <stdio.h>
+#include <clattn/models/array.h>
 
 /* file stands at its first byte and is bytes long: no more and no less than header and data. */
-bool npy_read(FILE *file, uint64_t bytes, array *out, reason *why);
+clattn_status clattn__npy_read(FILE *file, uint64_t bytes, clattn_array *out);
 
-/* numpy has no bf16: such an array is written as f4. */
-bool npy_write(FILE *file, const array *a, reason *why);
-
-#endif /* TOOLS_IO_NPY_H */
+#endif /* MODELS_FILES_NPY_H */

@@ -1,5 +1,8 @@
 #include "safetensors.h"
-#include "load.h"
+
+#include "array.h"
+#include "file.h"
+#include "models/common/error.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -21,7 +24,7 @@ static bool whole_number(const cJSON *item, int64_t *out)
     return true;
 }
 
-static bool refuse_name(const cJSON *header, const char *name, reason *why)
+static clattn_status refuse_name(const cJSON *header, const char *name)
 {
     char list[256] = "";
     size_t used = 0;
@@ -44,130 +47,127 @@ static bool refuse_name(const cJSON *header, const char *name, reason *why)
         snprintf(more, sizeof more, " and %d more", others);
     }
     if (!*name) {
-        return refuse(why, "name a tensor as FILE.safetensors:NAME; it holds %s%s", list, more);
+        return clattn__refuse("name a tensor as FILE.safetensors:NAME; it holds %s%s", list, more);
     }
-    return refuse(why, "no tensor '%.100s'; it holds %s%s", name, shown ? list : "none", more);
+    return clattn__refuse("no tensor '%.100s'; it holds %s%s", name, shown ? list : "none", more);
 }
 
-static bool read_type(const cJSON *tensor, array_type *type, reason *why)
+static clattn_status read_type(const cJSON *tensor, clattn_array_type *type)
 {
     static const struct {
         const char *name;
-        array_type type;
-    } types[] = {{"F32", ARRAY_F32}, {"F16", ARRAY_F16}, {"BF16", ARRAY_BF16}};
+        clattn_array_type type;
+    } types[] = {{"F32", CLATTN_ARRAY_F32}, {"F16", CLATTN_ARRAY_F16}, {"BF16", CLATTN_ARRAY_BF16}};
     const char *dtype = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tensor, "dtype"));
     for (size_t i = 0; dtype && i < sizeof types / sizeof types[0]; i++) {
         if (strcmp(types[i].name, dtype) == 0) {
             *type = types[i].type;
-            return true;
+            return CLATTN_OK;
         }
     }
-    return refuse(why, "dtype %.32s is not supported (F32, F16, BF16)", dtype ? dtype : "missing");
+    return clattn__refuse("dtype %.32s is not supported (F32, F16, BF16)",
+                          dtype ? dtype : "missing");
 }
 
-static bool read_shape(const cJSON *tensor, int *rank, int64_t *shape, reason *why)
+static clattn_status read_shape(const cJSON *tensor, int *rank, int64_t *shape)
 {
     const cJSON *sizes = cJSON_GetObjectItemCaseSensitive(tensor, "shape");
     *rank = 0;
     if (!cJSON_IsArray(sizes)) {
-        return refuse(why, "bad header: no shape");
+        return clattn__refuse("bad header: no shape");
     }
     for (const cJSON *size = sizes->child; size; size = size->next) {
-        if (*rank == ARRAY_MAX_RANK) {
-            return refuse(why, "more than %d axes", ARRAY_MAX_RANK);
+        if (*rank == CLATTN_ARRAY_RANK) {
+            return clattn__refuse("more than %d axes", CLATTN_ARRAY_RANK);
         }
         if (!whole_number(size, &shape[(*rank)++])) {
-            return refuse(why, "the shape holds something that is not a size");
+            return clattn__refuse("the shape holds something that is not a size");
         }
     }
-    return true;
+    return CLATTN_OK;
 }
 
 /* Where the tensor's bytes are: [begin, begin + needed) of the data behind the header. */
-static bool read_extent(const cJSON *tensor, uint64_t data_bytes, size_t needed, int64_t *begin,
-                        reason *why)
+static clattn_status read_extent(const cJSON *tensor, uint64_t data_bytes, size_t needed,
+                                 int64_t *begin)
 {
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets");
     int64_t end;
     if (cJSON_GetArraySize(offsets) != 2 || !whole_number(cJSON_GetArrayItem(offsets, 0), begin) ||
         !whole_number(cJSON_GetArrayItem(offsets, 1), &end) || *begin > end) {
-        return refuse(why, "bad header: data_offsets");
+        return clattn__refuse("bad header: data_offsets");
     }
     if ((uint64_t)end > data_bytes) {
-        return refuse(why, "truncated: the tensor ends at byte %" PRId64 " of %" PRIu64, end,
-                      data_bytes);
+        return clattn__refuse("truncated: the tensor ends at byte %" PRId64 " of %" PRIu64, end,
+                              data_bytes);
     }
     if ((uint64_t)(end - *begin) != needed) {
-        return refuse(why, "%" PRId64 " bytes of data where the shape needs %zu", end - *begin,
-                      needed);
+        return clattn__refuse("%" PRId64 " bytes of data where the shape needs %zu", end - *begin,
+                              needed);
     }
-    return true;
+    return CLATTN_OK;
 }
 
-static bool read_tensor(FILE *file, uint64_t start, uint64_t bytes, const cJSON *tensor, array *out,
-                        reason *why)
+static clattn_status read_tensor(FILE *file, uint64_t start, uint64_t bytes, const cJSON *tensor,
+                                 clattn_array *out)
 {
-    array_type type = ARRAY_F32;
+    clattn_array_type type = CLATTN_ARRAY_F32;
     int rank;
-    int64_t shape[ARRAY_MAX_RANK], begin = 0;
+    int64_t shape[CLATTN_ARRAY_RANK], begin = 0;
     size_t needed;
-    if (!read_type(tensor, &type, why) || !read_shape(tensor, &rank, shape, why)) {
-        return false;
+    TRY(read_type(tensor, &type));
+    TRY(read_shape(tensor, &rank, shape));
+    if (!clattn__array_bytes(type, rank, shape, &needed)) {
+        return clattn__refuse("the shape is larger than memory can be");
     }
-    if (!array_bytes(type, rank, shape, &needed)) {
-        return refuse(why, "the shape is larger than memory can be");
-    }
-    if (!read_extent(tensor, bytes - start, needed, &begin, why)) {
-        return false;
-    }
+    TRY(read_extent(tensor, bytes - start, needed, &begin));
     if (fseeko(file, (off_t)(start + (uint64_t)begin), SEEK_SET) != 0) {
-        return refuse(why, "cannot seek");
+        return clattn__refuse("cannot seek");
     }
-    return array_make(type, rank, shape, out, why) && file_fill(file, out->data, needed, why);
+    return clattn__file_array(file, type, rank, shape, out);
 }
 
-bool safetensors_read(FILE *file, uint64_t bytes, const char *name, array *out, reason *why)
+static clattn_status read_named(FILE *file, uint64_t start, uint64_t bytes, const cJSON *header,
+                                const char *name, clattn_array *out)
+{
+    const cJSON *tensor = cJSON_GetObjectItemCaseSensitive(header, name);
+    return cJSON_IsObject(tensor) && strcmp(name, metadata) != 0
+               ? read_tensor(file, start, bytes, tensor, out)
+               : refuse_name(header, name);
+}
+
+clattn_status clattn__safetensors_read(FILE *file, uint64_t bytes, const char *name,
+                                       clattn_array *out)
 {
     unsigned char lead[8];
     uint64_t length = 0;
     if (bytes < sizeof lead) {
-        return refuse(why, "truncated: no safetensors header");
+        return clattn__refuse("truncated: no safetensors header");
     }
-    if (!file_fill(file, lead, sizeof lead, why)) {
-        return false;
-    }
+    TRY(clattn__file_fill(file, lead, sizeof lead));
     for (int i = 7; i >= 0; i--) {
         length = length << 8 | lead[i];
     }
     if (length > MAX_HEADER) {
-        return refuse(why, "not a safetensors file: a header of %" PRIu64 " bytes", length);
+        return clattn__refuse("not a safetensors file: a header of %" PRIu64 " bytes", length);
     }
     if (length > bytes - sizeof lead) {
-        return refuse(why, "truncated within the header");
+        return clattn__refuse("truncated within the header");
     }
 
     char *text = malloc((size_t)length + 1);
     if (!text) {
-        return refuse(why, "out of memory");
+        return clattn__no_memory();
     }
-    bool done = false;
     cJSON *header = NULL;
-    if (!file_fill(file, text, (size_t)length, why)) {
-        goto end;
+    clattn_status status = clattn__file_fill(file, text, (size_t)length);
+    if (status == CLATTN_OK) {
+        header = cJSON_ParseWithLength(text, (size_t)length);
+        status = cJSON_IsObject(header)
+                     ? read_named(file, sizeof lead + length, bytes, header, name, out)
+                     : clattn__refuse("not a safetensors file: the header is not a JSON object");
     }
-    header = cJSON_ParseWithLength(text, (size_t)length);
-    if (!cJSON_IsObject(header)) {
-        refuse(why, "not a safetensors file: the header is not a JSON object");
-        goto end;
-    }
-    const cJSON *tensor = cJSON_GetObjectItemCaseSensitive(header, name);
-    if (!cJSON_IsObject(tensor) || strcmp(name, metadata) == 0) {
-        refuse_name(header, name, why);
-    } else {
-        done = read_tensor(file, sizeof lead + length, bytes, tensor, out, why);
-    }
-end:
     cJSON_Delete(header);
     free(text);
-    return done;
+    return status;
 }

@@ -1,12 +1,11 @@
 /* One tensor of a .safetensors file: 8 bytes of header length, a JSON header, data. */
-#ifndef TOOLS_IO_SAFETENSORS_H
-#define TOOLS_IO_SAFETENSORS_H
+#ifndef MODELS_FILES_SAFETENSORS_H
+#define MODELS_FILES_SAFETENSORS_H
 
-#include "array.h"
-
-#include <stdio.h>
+#include <clattn/models/array.h>
 
 /* F32, F16 and BF16.  file stands at its first byte and is bytes long. */
-bool safetensors_read(FILE *file, uint64_t bytes, const char *name, array *out, reason *why);
+clattn_status clattn__safetensors_read(FILE *file, uint64_t bytes, const char *name,
+                                       clattn_array *out);
 
-#endif /* TOOLS_IO_SAFETENSORS_H */
+#endif /* MODELS_FILES_SAFETENSORS_H */

@@ -1,4 +1,6 @@
 #include "bpe_vocabulary.h"
+
+#include "models/common/error.h"
 #include "utf8.h"
 
 #include <inttypes.h>
@@ -7,10 +9,29 @@
 
 enum { MAX_TOKENS = 1 << 22 };
 
-int32_t bpe_rank(const bpe *t, int32_t left, int32_t right)
+/* ---- Asking ---------------------------------------------------------------- */
+
+int32_t clattn__bpe_rank(const bpe *t, int32_t left, int32_t right)
 {
     const int32_t pair[2] = {left, right};
-    return lookup_find(&t->ranks, pair, sizeof pair);
+    return clattn__lookup_find(&t->ranks, pair, sizeof pair);
+}
+
+int32_t clattn__bpe_find(const bpe *t, const char *text)
+{
+    return clattn__lookup_find(&t->special.texts, text, strlen(text));
+}
+
+bool clattn__bpe_is_control(const bpe *t, int32_t id) { return t->tokens[id].kind == BPE_CONTROL; }
+
+bool clattn__bpe_ends(const bpe *t, int32_t id)
+{
+    for (int i = 0; i < t->end_count; i++) {
+        if (t->ends[i] == id) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- Bytes as characters ------------------------------------------------------------------
@@ -36,12 +57,12 @@ static void make_alphabet(alphabet *a)
 }
 
 /* False if there are characters in the text that stand for no byte. */
-static bool bytes_of(const alphabet *a, gguf_text text, char *out, size_t *bytes)
+static bool bytes_of(const alphabet *a, clattn_text text, char *out, size_t *bytes)
 {
     *bytes = 0;
     for (size_t at = 0; at < text.length;) {
         int32_t code;
-        at += utf8_next(text.bytes + at, text.length - at, &code);
+        at += clattn__utf8_next(text.bytes + at, text.length - at, &code);
         if (code < 0 || code >= CODES || a->byte[code] < 0) {
             return false;
         }
@@ -53,207 +74,196 @@ static bool bytes_of(const alphabet *a, gguf_text text, char *out, size_t *bytes
 /* ---- What the file says ----------------------------------------------------------------------
  * texts: ids by the tokens' texts as the file has them; of two that are the same, the first. */
 
-static bool read_rules(const gguf *file, bpe *t, reason *why)
+static clattn_status read_rules(const clattn_gguf *file, bpe *t)
 {
-    gguf_text model, name;
-    if (!gguf_string(file, "tokenizer.ggml.model", &model, why)) {
-        return false;
-    }
+    clattn_text model, name;
+    TRY(clattn_gguf_string(file, "tokenizer.ggml.model", &model));
     if (model.length != 4 || memcmp(model.bytes, "gpt2", 4)) {
-        return refuse(why, "tokenizer.ggml.model '%.*s' is not supported (gpt2)",
-                      GGUF_SHOWN(model));
+        return clattn__refuse("tokenizer.ggml.model '%.*s' is not supported (gpt2)",
+                              CLATTN__SHOWN(model));
     }
-    if (!gguf_string(file, "tokenizer.ggml.pre", &name, why)) {
-        return false;
-    }
-    t->rules = pretokenizer_find(name.bytes, name.length);
-    return t->rules || refuse(why, "tokenizer.ggml.pre '%.*s' is not supported (%s)",
-                              GGUF_SHOWN(name), pretokenizer_names);
+    TRY(clattn_gguf_string(file, "tokenizer.ggml.pre", &name));
+    t->rules = clattn__pretokenizer_find(name.bytes, name.length);
+    return t->rules ? CLATTN_OK
+                    : clattn__refuse("tokenizer.ggml.pre '%.*s' is not supported (%s)",
+                                     CLATTN__SHOWN(name), clattn__pretokenizer_names);
 }
 
-static bool read_tokens(const gguf *file, bpe *t, lookup *texts, reason *why)
+static clattn_status read_tokens(const clattn_gguf *file, bpe *t, lookup *texts)
 {
     static const char key[] = "tokenizer.ggml.tokens";
-    gguf_array array;
-    if (!gguf_array_of(file, key, GGUF_STRINGS, &array, why)) {
-        return false;
-    }
+    clattn_gguf_array array;
+    TRY(clattn_gguf_array_of(file, key, CLATTN_GGUF_STRINGS, &array));
     if (array.left == 0 || array.left > MAX_TOKENS) {
-        return refuse(why, "'%s' has %zu elements, must have 1 to %d", key, array.left, MAX_TOKENS);
+        return clattn__refuse("'%s' has %zu elements, must have 1 to %d", key, array.left,
+                              MAX_TOKENS);
     }
     t->count = (int32_t)array.left;
     t->tokens = calloc(array.left, sizeof *t->tokens);
-    if (!t->tokens || !lookup_make(texts, array.left)) {
-        return refuse(why, "out of memory");
+    if (!t->tokens || !clattn__lookup_make(texts, array.left)) {
+        return clattn__no_memory();
     }
     for (int32_t i = 0; i < t->count; i++) {
-        const gguf_text text = gguf_next_string(&array);
+        const clattn_text text = clattn_gguf_next_string(&array);
         t->tokens[i] = (bpe_token){text, BPE_NORMAL};
-        lookup_add(texts, text.bytes, text.length, i);
+        clattn__lookup_add(texts, text.bytes, text.length, i);
     }
-    return true;
+    return CLATTN_OK;
 }
 
-static bool read_kinds(const gguf *file, bpe *t, reason *why)
+static clattn_status read_kinds(const clattn_gguf *file, bpe *t)
 {
     static const char key[] = "tokenizer.ggml.token_type";
-    gguf_array array;
-    if (!gguf_has(file, key)) {
-        return true;
+    clattn_gguf_array array;
+    if (!clattn_gguf_has(file, key)) {
+        return CLATTN_OK;
     }
-    if (!gguf_array_of(file, key, GGUF_INTEGERS, &array, why)) {
-        return false;
-    }
+    TRY(clattn_gguf_array_of(file, key, CLATTN_GGUF_INTEGERS, &array));
     if (array.left != (size_t)t->count) {
-        return refuse(why, "'%s' has %zu elements for %" PRId32 " tokens", key, array.left,
-                      t->count);
+        return clattn__refuse("'%s' has %zu elements for %" PRId32 " tokens", key, array.left,
+                              t->count);
     }
     for (int32_t i = 0; i < t->count; i++) {
-        const int64_t kind = gguf_next_integer(&array);
+        const int64_t kind = clattn_gguf_next_integer(&array);
         t->tokens[i].kind = kind >= 0 && kind <= BPE_USER ? (int32_t)kind : 0;
     }
-    return true;
+    return CLATTN_OK;
 }
 
 /* "left right": the space is never a token's first character, as tokens hold no spaces. */
-static bool read_merge(const lookup *texts, gguf_text text, int32_t rank, bpe_merge *out,
-                       reason *why)
+static clattn_status read_merge(const lookup *texts, clattn_text text, int32_t rank, bpe_merge *out)
 {
     char joined[4096];
     const char *space = text.length > 1 ? memchr(text.bytes + 1, ' ', text.length - 1) : NULL;
     if (!space || text.length > sizeof joined) {
-        return refuse(why, "tokenizer.ggml.merges: %" PRId32 ", '%.*s', is no pair of tokens", rank,
-                      GGUF_SHOWN(text));
+        return clattn__refuse("tokenizer.ggml.merges: %" PRId32 ", '%.*s', is no pair of tokens",
+                              rank, CLATTN__SHOWN(text));
     }
     const size_t left = (size_t)(space - text.bytes), right = text.length - left - 1;
     memcpy(joined, text.bytes, left);
     memcpy(joined + left, space + 1, right);
-    *out = (bpe_merge){lookup_find(texts, text.bytes, left), lookup_find(texts, space + 1, right),
-                       lookup_find(texts, joined, left + right)};
+    *out = (bpe_merge){clattn__lookup_find(texts, text.bytes, left),
+                       clattn__lookup_find(texts, space + 1, right),
+                       clattn__lookup_find(texts, joined, left + right)};
     if (out->left < 0 || out->right < 0 || out->result < 0) {
-        return refuse(why, "tokenizer.ggml.merges: %" PRId32 ", '%.*s', is not of tokens", rank,
-                      GGUF_SHOWN(text));
+        return clattn__refuse("tokenizer.ggml.merges: %" PRId32 ", '%.*s', is not of tokens", rank,
+                              CLATTN__SHOWN(text));
     }
-    return true;
+    return CLATTN_OK;
 }
 
-static bool read_merges(const gguf *file, bpe *t, const lookup *texts, reason *why)
+static clattn_status read_merges(const clattn_gguf *file, bpe *t, const lookup *texts)
 {
     static const char key[] = "tokenizer.ggml.merges";
-    gguf_array array;
-    if (!gguf_array_of(file, key, GGUF_STRINGS, &array, why)) {
-        return false;
-    }
+    clattn_gguf_array array;
+    TRY(clattn_gguf_array_of(file, key, CLATTN_GGUF_STRINGS, &array));
     if (array.left > MAX_TOKENS) {
-        return refuse(why, "'%s' has %zu elements, at most %d can be", key, array.left, MAX_TOKENS);
+        return clattn__refuse("'%s' has %zu elements, at most %d can be", key, array.left,
+                              MAX_TOKENS);
     }
     const int32_t count = (int32_t)array.left;
     t->merges = calloc(array.left + 1, sizeof *t->merges);
-    if (!t->merges || !lookup_make(&t->ranks, array.left)) {
-        return refuse(why, "out of memory");
+    if (!t->merges || !clattn__lookup_make(&t->ranks, array.left)) {
+        return clattn__no_memory();
     }
     for (int32_t rank = 0; rank < count; rank++) {
         bpe_merge *merge = &t->merges[rank];
-        if (!read_merge(texts, gguf_next_string(&array), rank, merge, why)) {
-            return false;
-        }
-        lookup_add(&t->ranks, merge, 2 * sizeof(int32_t), rank); /* a repeated one keeps its first
-                                                                  */
+        TRY(read_merge(texts, clattn_gguf_next_string(&array), rank, merge));
+        /* A repeated one keeps its first rank. */
+        clattn__lookup_add(&t->ranks, merge, 2 * sizeof(int32_t), rank);
     }
-    return true;
+    return CLATTN_OK;
 }
 
-/* ---- What is made of it -----------------------------------------------------------------------
- */
+/* ---- What is made of it ---------------------------------------------------------- */
 
 static void find_bytes(bpe *t, const alphabet *a, const lookup *texts)
 {
     for (int byte = 0; byte < 256; byte++) {
         char text[UTF8_LONGEST];
-        t->bytes[byte] = lookup_find(texts, text, utf8_write(a->code[byte], text));
+        t->bytes[byte] = clattn__lookup_find(texts, text, clattn__utf8_write(a->code[byte], text));
     }
 }
 
 /* Normal tokens become the bytes that they stand for.  One whose text is no such bytes stays as it
  * is written: no text has it. */
-static bool make_pieces(bpe *t, const alphabet *a, reason *why)
+static clattn_status make_pieces(bpe *t, const alphabet *a)
 {
     size_t bytes = 0;
     for (int32_t i = 0; i < t->count; i++) {
         bytes += t->tokens[i].piece.length;
     }
     char *to = t->pool = malloc(bytes + 1);
-    if (!to ||
-        (pretokenizer_ignores_merges(t->rules) && !lookup_make(&t->words, (size_t)t->count))) {
-        return refuse(why, "out of memory");
+    if (!to || (clattn__pretokenizer_ignores_merges(t->rules) &&
+                !clattn__lookup_make(&t->words, (size_t)t->count))) {
+        return clattn__no_memory();
     }
     for (int32_t i = 0; i < t->count; i++) {
         bpe_token *token = &t->tokens[i];
         size_t length;
         if (token->kind == BPE_NORMAL && bytes_of(a, token->piece, to, &length)) {
-            token->piece = (gguf_text){to, length};
+            token->piece = (clattn_text){to, length};
             to += length;
             if (t->words.slots) {
-                lookup_add(&t->words, token->piece.bytes, length, i);
+                clattn__lookup_add(&t->words, token->piece.bytes, length, i);
             }
         }
     }
-    return true;
+    return CLATTN_OK;
 }
 
-static bool make_special(bpe *t, reason *why)
+static clattn_status make_special(bpe *t)
 {
     size_t count[BPE_USER + 1] = {0};
     for (int32_t i = 0; i < t->count; i++) {
         count[t->tokens[i].kind]++;
     }
     const size_t user = count[BPE_USER];
-    if (!special_make(&t->user, user) ||
-        !special_make(&t->special, user + count[BPE_CONTROL] + count[BPE_UNKNOWN])) {
-        return refuse(why, "out of memory");
+    if (!clattn__special_make(&t->user, user) ||
+        !clattn__special_make(&t->special, user + count[BPE_CONTROL] + count[BPE_UNKNOWN])) {
+        return clattn__no_memory();
     }
     for (int32_t i = 0; i < t->count; i++) {
         const bpe_token *token = &t->tokens[i];
         if (token->kind == BPE_USER) {
-            special_add(&t->user, token->piece.bytes, token->piece.length, i);
+            clattn__special_add(&t->user, token->piece.bytes, token->piece.length, i);
         }
         if (token->kind >= BPE_UNKNOWN) {
-            special_add(&t->special, token->piece.bytes, token->piece.length, i);
+            clattn__special_add(&t->special, token->piece.bytes, token->piece.length, i);
         }
     }
-    return true;
+    return CLATTN_OK;
 }
 
-/* ---- Where a text begins and ends
- * ---------------------------------------------------------------- */
+/* ---- Where a text begins and ends ---------------------------------------------- */
 
 /* The id that a key names; -1 if there is no such key. */
-static bool read_id(const gguf *file, const bpe *t, const char *key, int32_t *id, reason *why)
+static clattn_status read_id(const clattn_gguf *file, const bpe *t, const char *key, int32_t *id)
 {
     int64_t value = -1;
-    const bool read = !gguf_has(file, key) || gguf_integer(file, key, 0, t->count - 1, &value, why);
+    if (clattn_gguf_has(file, key)) {
+        TRY(clattn_gguf_integer(file, key, 0, t->count - 1, &value));
+    }
     *id = (int32_t)value;
-    return read;
+    return CLATTN_OK;
 }
 
-static bool read_edge(const gguf *file, const bpe *t, const char *add_key, bool add,
-                      const char *id_key, int32_t *id, reason *why)
+static clattn_status read_edge(const clattn_gguf *file, const bpe *t, const char *add_key, bool add,
+                               const char *id_key, int32_t *id)
 {
-    if (gguf_has(file, add_key) && !gguf_bool(file, add_key, &add, why)) {
-        return false;
+    if (clattn_gguf_has(file, add_key)) {
+        TRY(clattn_gguf_bool(file, add_key, &add));
     }
-    if (!read_id(file, t, id_key, id, why)) {
-        return false;
-    }
+    TRY(read_id(file, t, id_key, id));
     if (add && *id < 0) {
-        return refuse(why, "'%s' is missing, though a text is to have that token", id_key);
+        return clattn__refuse("'%s' is missing, though a text is to have that token", id_key);
     }
     *id = add ? *id : -1;
-    return true;
+    return CLATTN_OK;
 }
 
 /* Files name one or two of them.  Others are known by what models call them. */
-static bool read_ends(const gguf *file, bpe *t, reason *why)
+static clattn_status read_ends(const clattn_gguf *file, bpe *t)
 {
     static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id"};
@@ -261,69 +271,66 @@ static bool read_ends(const gguf *file, bpe *t, reason *why)
                                         "<|end_of_text|>", "<|eom_id|>", "<|end|>"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         int32_t id;
-        if (!read_id(file, t, keys[i], &id, why)) {
-            return false;
-        }
+        TRY(read_id(file, t, keys[i], &id));
         if (id >= 0) {
             t->ends[t->end_count++] = id;
         }
     }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const int32_t id = bpe_find(t, names[i]);
-        if (id >= 0 && bpe_is_control(t, id)) {
+        const int32_t id = clattn__bpe_find(t, names[i]);
+        if (id >= 0 && clattn__bpe_is_control(t, id)) {
             t->ends[t->end_count++] = id;
         }
     }
-    return true;
+    return CLATTN_OK;
 }
 
-/* ---- All of it
- * -------------------------------------------------------------------------------------- */
+/* ---- All of it ----------------------------------------------------------------- */
 
-static bool make(const gguf *file, bpe *t, lookup *texts, reason *why)
+static clattn_status make(const clattn_gguf *file, bpe *t, lookup *texts)
 {
     alphabet a;
     make_alphabet(&a);
-    if (!read_rules(file, t, why) || !read_tokens(file, t, texts, why) ||
-        !read_kinds(file, t, why) || !read_merges(file, t, texts, why)) {
-        return false;
-    }
+    TRY(read_rules(file, t));
+    TRY(read_tokens(file, t, texts));
+    TRY(read_kinds(file, t));
+    TRY(read_merges(file, t, texts));
     find_bytes(t, &a, texts);
-    return make_pieces(t, &a, why) && make_special(t, why) &&
-           read_edge(file, t, "tokenizer.ggml.add_bos_token", pretokenizer_adds_bos(t->rules),
-                     "tokenizer.ggml.bos_token_id", &t->first, why) &&
-           read_edge(file, t, "tokenizer.ggml.add_eos_token", false, "tokenizer.ggml.eos_token_id",
-                     &t->last, why) &&
-           read_ends(file, t, why);
+    TRY(make_pieces(t, &a));
+    TRY(make_special(t));
+    TRY(read_edge(file, t, "tokenizer.ggml.add_bos_token", clattn__pretokenizer_adds_bos(t->rules),
+                  "tokenizer.ggml.bos_token_id", &t->first));
+    TRY(read_edge(file, t, "tokenizer.ggml.add_eos_token", false, "tokenizer.ggml.eos_token_id",
+                  &t->last));
+    return read_ends(file, t);
 }
 
-bool bpe_create(const gguf *file, bpe **out, reason *why)
+clattn_status clattn__bpe_create(const clattn_gguf *file, bpe **out)
 {
     lookup texts = {0};
     bpe *t = calloc(1, sizeof *t);
-    *out = NULL;
     if (!t) {
-        return refuse(why, "out of memory");
+        return clattn__no_memory();
     }
-    const bool made = make(file, t, &texts, why);
-    lookup_free(&texts);
-    if (made) {
+    const clattn_status status = make(file, t, &texts);
+    clattn__lookup_free(&texts);
+    if (status == CLATTN_OK) {
         *out = t;
     } else {
-        bpe_destroy(t);
+        clattn__bpe_destroy(t);
     }
-    return made;
+    return status;
 }
 
-void bpe_destroy(bpe *t)
+void clattn__bpe_destroy(bpe *t)
 {
     if (!t) {
         return;
     }
-    special_free(&t->user);
-    special_free(&t->special);
-    lookup_free(&t->words);
-    lookup_free(&t->ranks);
+    clattn__special_free(&t->user);
+    clattn__special_free(&t->special);
+    clattn__lookup_free(&t->words);
+    clattn__lookup_free(&t->ranks);
     free(t->merges);
     free(t->pool);
     free(t->tokens);

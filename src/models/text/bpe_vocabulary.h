@@ -1,17 +1,18 @@
 /* The vocabulary and merges of byte-level BPE, made of a GGUF file's metadata. */
-#ifndef TOOLS_BPE_VOCABULARY_H
-#define TOOLS_BPE_VOCABULARY_H
+#ifndef MODELS_TEXT_BPE_VOCABULARY_H
+#define MODELS_TEXT_BPE_VOCABULARY_H
 
-#include "lookup.h"
+#include "models/common/lookup.h"
 #include "pretokenize.h"
 #include "special_tokens.h"
-#include "tokenizer_bpe.h"
+
+#include <clattn/models/tokenizer.h>
 
 /* tokenizer.ggml.token_type */
 enum { BPE_NORMAL = 1, BPE_UNKNOWN = 2, BPE_CONTROL = 3, BPE_USER = 4 };
 
 typedef struct bpe_token {
-    gguf_text piece;
+    clattn_text piece;
     int32_t kind;
 } bpe_token;
 
@@ -21,7 +22,7 @@ typedef struct bpe_merge {
 
 enum { BPE_MAX_ENDS = 16 };
 
-struct bpe {
+typedef struct bpe {
     const pretokenizer *rules;
     bpe_token *tokens;
     int32_t count;
@@ -35,9 +36,18 @@ struct bpe {
     int32_t first, last;    /* of a whole text; -1 = none */
     int32_t ends[BPE_MAX_ENDS];
     int end_count;
-};
+} bpe;
+
+/* The file must outlive it.  The text of a refusal names the metadata at fault. */
+clattn_status clattn__bpe_create(const clattn_gguf *file, bpe **out);
+void clattn__bpe_destroy(bpe *tokenizer);
 
 /* The rank at which two tokens are joined, or -1. */
-int32_t bpe_rank(const bpe *tokenizer, int32_t left, int32_t right);
+int32_t clattn__bpe_rank(const bpe *tokenizer, int32_t left, int32_t right);
 
-#endif /* TOOLS_BPE_VOCABULARY_H */
+/* As the functions of clattn/models/tokenizer.h; ids are 0 .. count - 1. */
+int32_t clattn__bpe_find(const bpe *tokenizer, const char *text);
+bool clattn__bpe_is_control(const bpe *tokenizer, int32_t id);
+bool clattn__bpe_ends(const bpe *tokenizer, int32_t id);
+
+#endif /* MODELS_TEXT_BPE_VOCABULARY_H */

@@ -1,5 +1,7 @@
 #include "chat.h"
 
+#include "models/common/error.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +79,7 @@ static char *system_message(const char *text)
     return message;
 }
 
-static bool read_texts(const char *template, char *text, chat *out, reason *why)
+static clattn_status read_texts(const char *template, char *text, chat *out)
 {
     walk w = {template, template + strlen(template), false};
     bool answers = false, ends = false;
@@ -87,89 +89,90 @@ static bool read_texts(const char *template, char *text, chat *out, reason *why)
         out->system = out->system ? out->system : system_message(text);
     }
     if (!answers || !ends) {
-        return refuse(why, "the chat template is not of the ChatML family (%s)", start_text);
+        return clattn__refuse("the chat template is not of the ChatML family (%s)", start_text);
     }
     if (!out->system && strstr(template, "set system_message")) {
-        return refuse(why, "the chat template makes a system message with code: not supported");
+        return clattn__refuse("the chat template makes a system message with code: not supported");
     }
-    return true;
+    return CLATTN_OK;
 }
 
-static bool read_template(gguf_text template, chat *out, reason *why)
+static clattn_status read_template(clattn_text template, chat *out)
 {
     char *copy = malloc(template.length + 1), *text = malloc(template.length + 1);
-    bool done = copy && text;
-    if (done) {
+    clattn_status status = CLATTN_OK;
+    if (copy && text) {
         memcpy(copy, template.bytes, template.length);
         copy[template.length] = '\0';
-        done = read_texts(copy, text, out, why);
+        status = read_texts(copy, text, out);
     } else {
-        refuse(why, "out of memory");
+        status = clattn__no_memory();
     }
     free(text);
     free(copy);
-    return done;
+    return status;
 }
 
-bool chat_open(const gguf *file, const bpe *tokenizer, chat *out, reason *why)
+clattn_status clattn__chat_open(const clattn_gguf *file, const bpe *tokenizer, chat *out)
 {
-    gguf_text template;
-    *out = (chat){tokenizer, bpe_find(tokenizer, start_text), bpe_find(tokenizer, end_text), NULL};
-    if (!gguf_string(file, "tokenizer.chat_template", &template, why)) {
-        return false;
+    clattn_text template;
+    chat c = {tokenizer, clattn__bpe_find(tokenizer, start_text),
+              clattn__bpe_find(tokenizer, end_text), NULL};
+    TRY(clattn_gguf_string(file, "tokenizer.chat_template", &template));
+    clattn_status status = read_template(template, &c);
+    if (status == CLATTN_OK && (c.start < 0 || c.end < 0)) {
+        status = clattn__refuse("%s is no token, though the chat template has it",
+                                c.start < 0 ? start_text : end_text);
     }
-    if (!read_template(template, out, why)) {
-        chat_close(out);
-        return false;
+    if (status == CLATTN_OK) {
+        *out = c;
+    } else {
+        clattn__chat_close(&c);
     }
-    if (out->start < 0 || out->end < 0) {
-        chat_close(out);
-        return refuse(why, "%s is no token, though the chat template has it",
-                      out->start < 0 ? start_text : end_text);
-    }
-    return true;
+    return status;
 }
 
-void chat_close(chat *c)
+void clattn__chat_close(chat *c)
 {
     free(c->system);
     c->system = NULL;
 }
 
-/* ---- Encoding -----------------------------------------------------------------------------------
- */
+/* ---- Encoding ----------------------------------------------------------------------------- */
 
 /* ROLE, a line end and the message are one text: pieces may go over from one to the next. */
-static bool add_turn(const chat *c, const char *role, const char *text, ids *out, size_t *lost,
-                     reason *why)
+static clattn_status add_turn(const chat *c, const char *role, const char *text, clattn_ids *out,
+                              size_t *lost)
 {
     const size_t length = strlen(role) + 1 + strlen(text);
+    TRY(clattn_ids_add(out, c->start));
     char *turn = malloc(length + 1);
-    if (!turn || !ids_add(out, c->start)) {
-        free(turn);
-        return refuse(why, "out of memory");
+    if (!turn) {
+        return clattn__no_memory();
     }
     snprintf(turn, length + 1, "%s\n%s", role, text);
-    const bool done = bpe_encode(c->tokenizer, turn, length, 0, out, lost, why);
+    const clattn_status status = clattn__bpe_encode(c->tokenizer, turn, length, 0, out, lost);
     free(turn);
-    return done;
+    return status;
 }
 
-static bool add_whole_turn(const chat *c, const char *role, const char *text, ids *out,
-                           size_t *lost, reason *why)
+static clattn_status add_whole_turn(const chat *c, const char *role, const char *text,
+                                    clattn_ids *out, size_t *lost)
 {
-    return add_turn(c, role, text, out, lost, why) &&
-           (ids_add(out, c->end) || refuse(why, "out of memory")) &&
-           bpe_encode(c->tokenizer, "\n", 1, 0, out, lost, why);
+    TRY(add_turn(c, role, text, out, lost));
+    TRY(clattn_ids_add(out, c->end));
+    return clattn__bpe_encode(c->tokenizer, "\n", 1, 0, out, lost);
 }
 
-bool chat_encode(const chat *c, const chat_message *messages, size_t count, ids *out, size_t *lost,
-                 reason *why)
+clattn_status clattn__chat_encode(const chat *c, const clattn_chat_message *messages, size_t count,
+                                  clattn_ids *out, size_t *lost)
 {
     const bool told = count > 0 && !strcmp(messages[0].role, "system");
-    bool done = told || !c->system || add_whole_turn(c, "system", c->system, out, lost, why);
-    for (size_t i = 0; done && i < count; i++) {
-        done = add_whole_turn(c, messages[i].role, messages[i].text, out, lost, why);
+    if (!told && c->system) {
+        TRY(add_whole_turn(c, "system", c->system, out, lost));
     }
-    return done && add_turn(c, "assistant", "", out, lost, why);
+    for (size_t i = 0; i < count; i++) {
+        TRY(add_whole_turn(c, messages[i].role, messages[i].text, out, lost));
+    }
+    return add_turn(c, "assistant", "", out, lost);
 }

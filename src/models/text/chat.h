@@ -1,9 +1,9 @@
 /* A conversation as the tokens that a model of the ChatML family was taught:
  * <|im_start|>ROLE, a line end, the message, <|im_end|>, a line end. */
-#ifndef TOOLS_CHAT_H
-#define TOOLS_CHAT_H
+#ifndef MODELS_TEXT_CHAT_H
+#define MODELS_TEXT_CHAT_H
 
-#include "tokenizer_bpe.h"
+#include "bpe_encode.h"
 
 typedef struct chat {
     const bpe *tokenizer;
@@ -12,19 +12,12 @@ typedef struct chat {
                            NULL = nothing */
 } chat;
 
-typedef struct chat_message {
-    const char *role; /* system, user, assistant */
-    const char *text;
-} chat_message;
+/* From the file's tokenizer.chat_template; one that is not of the family is refused. */
+clattn_status clattn__chat_open(const clattn_gguf *file, const bpe *tokenizer, chat *out);
+void clattn__chat_close(chat *c);
 
-/* From the file's tokenizer.chat_template, which is recognised, not run; one that is not of the
- * family is refused. */
-bool chat_open(const gguf *file, const bpe *tokenizer, chat *out, reason *why);
-void chat_close(chat *c);
+/* As clattn_tokenizer_encode_chat; lost is not NULL. */
+clattn_status clattn__chat_encode(const chat *c, const clattn_chat_message *messages, size_t count,
+                                  clattn_ids *out, size_t *lost);
 
-/* Adds the tokens of the messages to out, and then those with which the assistant's answer begins.
- * What looks like markup in a message is text like any other.  *lost as in bpe_encode. */
-bool chat_encode(const chat *c, const chat_message *messages, size_t count, ids *out, size_t *lost,
-                 reason *why);
-
-#endif /* TOOLS_CHAT_H */
+#endif /* MODELS_TEXT_CHAT_H */

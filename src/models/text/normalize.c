@@ -7,7 +7,7 @@
 
 /* ---- Kinds of characters --------------------------------------------------------------- */
 
-bool is_punctuation(int32_t code)
+bool clattn__is_punctuation(int32_t code)
 {
     const utf8proc_category_t category = utf8proc_category(code);
     const bool ascii = (code >= '!' && code <= '/') || (code >= ':' && code <= '@') ||
@@ -93,7 +93,7 @@ static void add(plain_text *out, size_t *marks_begin, bool cased, int32_t code)
     }
 }
 
-bool normalize(const char *text, size_t bytes, bool cased, plain_text *out)
+bool clattn__normalize(const char *text, size_t bytes, bool cased, plain_text *out)
 {
     /* No character is decomposed into more than 1.5 for each of its bytes (U+03B0), and a Chinese
      * one has three bytes, and two spaces around it. */
@@ -105,7 +105,7 @@ bool normalize(const char *text, size_t bytes, bool cased, plain_text *out)
     size_t marks_begin = 0;
     for (size_t at = 0; at < bytes;) {
         int32_t code;
-        at += utf8_next(text + at, bytes - at, &code);
+        at += clattn__utf8_next(text + at, bytes - at, &code);
         if (is_dropped(code)) {
             continue;
         }
@@ -113,7 +113,7 @@ bool normalize(const char *text, size_t bytes, bool cased, plain_text *out)
         if (alone) {
             add(out, &marks_begin, cased, ' ');
         }
-        add(out, &marks_begin, cased, utf8_is_space(code) ? ' ' : code);
+        add(out, &marks_begin, cased, clattn__utf8_is_space(code) ? ' ' : code);
         if (alone) {
             add(out, &marks_begin, cased, ' ');
         }
@@ -121,7 +121,7 @@ bool normalize(const char *text, size_t bytes, bool cased, plain_text *out)
     return true;
 }
 
-void plain_text_free(plain_text *text)
+void clattn__plain_text_free(plain_text *text)
 {
     free(text->codes);
     *text = (plain_text){0};

@@ -25,8 +25,8 @@ static character look(const char *text, size_t bytes, size_t at)
 {
     character c = {-1, END, 0};
     if (at < bytes) {
-        c.bytes = utf8_next(text + at, bytes - at, &c.code);
-        c.kind = (int)utf8_kind_of(c.code);
+        c.bytes = clattn__utf8_next(text + at, bytes - at, &c.code);
+        c.kind = (int)clattn__utf8_kind_of(c.code);
     }
     return c;
 }
@@ -167,9 +167,9 @@ static const pretokenizer table[] = {
     {"stablelm2", llama3, 1, false, false}, {"deepseek-r1-qwen", llama3, 1, false, false},
 };
 
-const char pretokenizer_names[] = "gpt-2, smollm, llama-bpe, qwen2 and their like";
+const char clattn__pretokenizer_names[] = "gpt-2, smollm, llama-bpe, qwen2 and their like";
 
-const pretokenizer *pretokenizer_find(const char *name, size_t length)
+const pretokenizer *clattn__pretokenizer_find(const char *name, size_t length)
 {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strlen(table[i].name) == length && !memcmp(table[i].name, name, length)) {
@@ -179,10 +179,13 @@ const pretokenizer *pretokenizer_find(const char *name, size_t length)
     return NULL;
 }
 
-size_t pretokenizer_piece(const pretokenizer *rules, const char *text, size_t bytes)
+size_t clattn__pretokenizer_piece(const pretokenizer *rules, const char *text, size_t bytes)
 {
     return rules->piece(rules, text, bytes);
 }
 
-bool pretokenizer_ignores_merges(const pretokenizer *rules) { return rules->ignores_merges; }
-bool pretokenizer_adds_bos(const pretokenizer *rules) { return rules->adds_bos; }
+bool clattn__pretokenizer_ignores_merges(const pretokenizer *rules)
+{
+    return rules->ignores_merges;
+}
+bool clattn__pretokenizer_adds_bos(const pretokenizer *rules) { return rules->adds_bos; }

@@ -1,7 +1,7 @@
 /* How byte-level BPE cuts a text into pieces, within which alone tokens are merged: the rules that
  * models give as regular expressions, written out. */
-#ifndef TOOLS_PRETOKENIZE_H
-#define TOOLS_PRETOKENIZE_H
+#ifndef MODELS_TEXT_PRETOKENIZE_H
+#define MODELS_TEXT_PRETOKENIZE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,17 +9,17 @@
 typedef struct pretokenizer pretokenizer;
 
 /* By the name in tokenizer.ggml.pre; NULL = unknown. */
-const pretokenizer *pretokenizer_find(const char *name, size_t length);
+const pretokenizer *clattn__pretokenizer_find(const char *name, size_t length);
 
 /* Names of one of each kind, for a refusal. */
-extern const char pretokenizer_names[];
+extern const char clattn__pretokenizer_names[];
 
 /* Bytes of the first piece of a text that is not empty. */
-size_t pretokenizer_piece(const pretokenizer *rules, const char *text, size_t bytes);
+size_t clattn__pretokenizer_piece(const pretokenizer *rules, const char *text, size_t bytes);
 
 /* Whether a piece that is a token as a whole is taken for it, whatever merging would give; and
  * whether a text begins with the beginning-of-sequence token if the file does not say. */
-bool pretokenizer_ignores_merges(const pretokenizer *rules);
-bool pretokenizer_adds_bos(const pretokenizer *rules);
+bool clattn__pretokenizer_ignores_merges(const pretokenizer *rules);
+bool clattn__pretokenizer_adds_bos(const pretokenizer *rules);
 
-#endif /* TOOLS_PRETOKENIZE_H */
+#endif /* MODELS_TEXT_PRETOKENIZE_H */

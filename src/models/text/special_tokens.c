@@ -3,15 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool special_make(special_tokens *set, size_t tokens)
+bool clattn__special_make(special_tokens *set, size_t tokens)
 {
     *set = (special_tokens){.lengths = calloc(tokens + 1, sizeof *set->lengths)};
-    return lookup_make(&set->texts, tokens) && set->lengths;
+    return clattn__lookup_make(&set->texts, tokens) && set->lengths;
 }
 
-void special_free(special_tokens *set)
+void clattn__special_free(special_tokens *set)
 {
-    lookup_free(&set->texts);
+    clattn__lookup_free(&set->texts);
     free(set->lengths);
     *set = (special_tokens){0};
 }
@@ -30,9 +30,9 @@ static void add_length(special_tokens *set, size_t length)
     }
 }
 
-void special_add(special_tokens *set, const char *text, size_t bytes, int32_t id)
+void clattn__special_add(special_tokens *set, const char *text, size_t bytes, int32_t id)
 {
-    if (bytes > 0 && lookup_add(&set->texts, text, bytes, id)) {
+    if (bytes > 0 && clattn__lookup_add(&set->texts, text, bytes, id)) {
         add_length(set, bytes);
         set->begins[(unsigned char)*text] = true;
         set->count++;
@@ -43,7 +43,7 @@ static int32_t find_here(const special_tokens *set, const char *text, size_t byt
 {
     for (size_t i = 0; i < set->length_count; i++) {
         const int32_t id =
-            set->lengths[i] <= bytes ? lookup_find(&set->texts, text, set->lengths[i]) : -1;
+            set->lengths[i] <= bytes ? clattn__lookup_find(&set->texts, text, set->lengths[i]) : -1;
         if (id >= 0) {
             *length = set->lengths[i];
             return id;
@@ -52,8 +52,8 @@ static int32_t find_here(const special_tokens *set, const char *text, size_t byt
     return -1;
 }
 
-int32_t special_find(const special_tokens *set, const char *text, size_t bytes, size_t *at,
-                     size_t *length)
+int32_t clattn__special_find(const special_tokens *set, const char *text, size_t bytes, size_t *at,
+                             size_t *length)
 {
     for (size_t i = 0; i < bytes; i++) {
         const int32_t id =

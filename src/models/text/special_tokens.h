@@ -1,9 +1,9 @@
 /* Tokens that are found in a text as they are written, before anything else is done to it:
  * "<|im_end|>", "[SEP]". */
-#ifndef TOOLS_SPECIAL_TOKENS_H
-#define TOOLS_SPECIAL_TOKENS_H
+#ifndef MODELS_TEXT_SPECIAL_TOKENS_H
+#define MODELS_TEXT_SPECIAL_TOKENS_H
 
-#include "lookup.h"
+#include "models/common/lookup.h"
 
 typedef struct special_tokens {
     lookup texts;
@@ -13,16 +13,16 @@ typedef struct special_tokens {
 } special_tokens;
 
 /* Room for so many.  False if memory ran out. */
-bool special_make(special_tokens *set, size_t tokens);
-void special_free(special_tokens *set);
+bool clattn__special_make(special_tokens *set, size_t tokens);
+void clattn__special_free(special_tokens *set);
 
 /* The text is not copied and stays where it is; an empty one, and one that is there, is left out.
  */
-void special_add(special_tokens *set, const char *text, size_t bytes, int32_t id);
+void clattn__special_add(special_tokens *set, const char *text, size_t bytes, int32_t id);
 
 /* The first of them in text: where it begins, and its length.  Of those that begin there the
  * longest counts.  Returns its id, or -1 with *at = bytes. */
-int32_t special_find(const special_tokens *set, const char *text, size_t bytes, size_t *at,
-                     size_t *length);
+int32_t clattn__special_find(const special_tokens *set, const char *text, size_t bytes, size_t *at,
+                             size_t *length);
 
-#endif /* TOOLS_SPECIAL_TOKENS_H */
+#endif /* MODELS_TEXT_SPECIAL_TOKENS_H */

@@ -1,5 +1,5 @@
 /* src/models/llama_file.c: a model's sizes, and what it needs that clattn has not. */
-#include "models/llama_file.h"
+#include "models/llama_file.h" /* before Check, whose fail() is a macro */
 
 #include "support/built_gguf.h"
 #include "support/fixture.h"
@@ -29,9 +29,8 @@ static const entry usual[] = {
 enum { USUAL = sizeof usual / sizeof *usual };
 
 static built b;
-static gguf *file;
-static llama_shape shape;
-static reason why;
+static clattn_gguf *file;
+static clattn_model_shape shape;
 
 static void build_entry(const entry *e)
 {
@@ -64,18 +63,18 @@ static bool reads(const char *without, const entry *instead, const uint64_t size
     if (instead->key) {
         build_entry(instead);
     }
-    build_tensor(&b, "token_embd.weight", 2, sizes, GGUF_F32, 0);
+    build_tensor(&b, "token_embd.weight", 2, sizes, CLATTN_GGUF_F32, 0);
     if (beside) {
-        build_tensor(&b, beside, 2, none, GGUF_F32, 0);
+        build_tensor(&b, beside, 2, none, CLATTN_GGUF_F32, 0);
     }
     build_pad(&b, 32);
     for (uint64_t i = 0; i < sizes[0] * sizes[1]; i++) {
         build_number(&b, 0, 4);
     }
-    ck_assert_msg(gguf_parse(b.data, b.bytes, &file, &why), "%s", why.text);
-    why.text[0] = '\0';
-    const bool done = llama_read_shape(file, &shape, &why);
-    gguf_close(file);
+    ck_assert_msg(clattn_gguf_parse(b.data, b.bytes, &file) == CLATTN_OK, "%s", clattn_error());
+
+    const bool done = clattn_model_read_shape(file, &shape) == CLATTN_OK;
+    clattn_gguf_close(file);
     return done;
 }
 
@@ -84,7 +83,7 @@ static const uint64_t embeddings[2] = {DIM, WORDS};
 START_TEST(sizes_are_those_of_the_keys)
 {
     const entry nothing = {0};
-    ck_assert_msg(reads(NULL, &nothing, embeddings, NULL), "%s", why.text);
+    ck_assert_msg(reads(NULL, &nothing, embeddings, NULL), "%s", clattn_error());
     ck_assert(shape.layers == 2 && shape.model_dim == DIM && shape.hidden_dim == 96);
     ck_assert(shape.heads == 4 && shape.kv_heads == 2 && shape.vocabulary == WORDS);
     ck_assert(shape.head_dim == 16 && shape.rotary_dim == 16 && shape.context == 128);
@@ -121,8 +120,8 @@ START_TEST(scaling_that_changes_nothing_is_none)
 {
     const entry type = {"llama.rope.scaling.type", "none"},
                 factor = {"llama.rope.scaling.factor", .number = 1, .is_float = true};
-    ck_assert_msg(reads(NULL, &type, embeddings, NULL), "%s", why.text);
-    ck_assert_msg(reads(NULL, &factor, embeddings, NULL), "%s", why.text);
+    ck_assert_msg(reads(NULL, &type, embeddings, NULL), "%s", clattn_error());
+    ck_assert_msg(reads(NULL, &factor, embeddings, NULL), "%s", clattn_error());
 }
 END_TEST
 
@@ -179,7 +178,7 @@ static const struct {
 START_TEST(what_is_wrong_is_named)
 {
     ck_assert(!reads(wrong[_i].without, &wrong[_i].instead, embeddings, NULL));
-    assert_contains(why.text, wrong[_i].words);
+    assert_contains(clattn_error(), wrong[_i].words);
 }
 END_TEST
 
@@ -188,34 +187,40 @@ START_TEST(tensors_that_say_more_than_the_keys_are_refused)
     const entry nothing = {0};
     const uint64_t none[2] = {DIM, 0}, narrow[2] = {DIM / 2, WORDS};
     ck_assert(!reads(NULL, &nothing, none, NULL));
-    assert_contains(why.text, "'token_embd.weight' is 0 x 64");
+    assert_contains(clattn_error(), "'token_embd.weight' is 0 x 64");
     ck_assert(!reads(NULL, &nothing, narrow, NULL));
-    assert_contains(why.text, "'token_embd.weight' is 10 x 32, rows of 64");
+    assert_contains(clattn_error(), "'token_embd.weight' is 10 x 32, rows of 64");
     ck_assert(!reads(NULL, &nothing, embeddings, "rope_freqs.weight"));
-    assert_contains(why.text, "'rope_freqs.weight'");
+    assert_contains(clattn_error(), "'rope_freqs.weight'");
 }
 END_TEST
+
+static bool has_tensor(const char *name, int64_t rows, int64_t columns)
+{
+    const clattn_gguf_tensor *t;
+    return clattn__llama_tensor(file, name, rows, columns, &t) == CLATTN_OK;
+}
 
 START_TEST(a_tensor_must_have_its_size)
 {
     const uint64_t size[3] = {3, 2, 1}, many[3] = {3, 1, 2};
     build_header(&b, 3, 0);
-    build_tensor(&b, "w", 2, size, GGUF_F32, 0);
-    build_tensor(&b, "v", 1, size, GGUF_F32, 0);
-    build_tensor(&b, "m", 3, many, GGUF_F32, 0);
+    build_tensor(&b, "w", 2, size, CLATTN_GGUF_F32, 0);
+    build_tensor(&b, "v", 1, size, CLATTN_GGUF_F32, 0);
+    build_tensor(&b, "m", 3, many, CLATTN_GGUF_F32, 0);
     build_pad(&b, 32);
     build_bytes(&b, (char[32]){0}, 32);
-    ck_assert_msg(gguf_parse(b.data, b.bytes, &file, &why), "%s", why.text);
-    ck_assert_ptr_nonnull(llama_tensor(file, "w", 2, 3, &why));
-    ck_assert_ptr_nonnull(llama_tensor(file, "v", 0, 3, &why));
-    ck_assert_ptr_null(llama_tensor(file, "w", 3, 2, &why));
-    assert_contains(why.text, "tensor 'w' is 2 x 3, 3 x 2 is needed");
-    ck_assert_ptr_null(llama_tensor(file, "w", 0, 3, &why));
-    ck_assert_ptr_null(llama_tensor(file, "v", 0, 4, &why));
-    ck_assert_ptr_null(llama_tensor(file, "m", 0, 3, &why));
-    ck_assert_ptr_null(llama_tensor(file, "x", 0, 3, &why));
-    assert_contains(why.text, "there is no tensor 'x'");
-    gguf_close(file);
+    ck_assert_msg(clattn_gguf_parse(b.data, b.bytes, &file) == CLATTN_OK, "%s", clattn_error());
+    ck_assert(has_tensor("w", 2, 3));
+    ck_assert(has_tensor("v", 0, 3));
+    ck_assert(!has_tensor("w", 3, 2));
+    assert_contains(clattn_error(), "tensor 'w' is 2 x 3, 3 x 2 is needed");
+    ck_assert(!has_tensor("w", 0, 3));
+    ck_assert(!has_tensor("v", 0, 4));
+    ck_assert(!has_tensor("m", 0, 3));
+    ck_assert(!has_tensor("x", 0, 3));
+    assert_contains(clattn_error(), "there is no tensor 'x'");
+    clattn_gguf_close(file);
 }
 END_TEST
 

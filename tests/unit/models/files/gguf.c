@@ -1,5 +1,6 @@
 /* src/models/files/gguf.c: what is in a file is found, and nothing of a broken one gets through. */
-#include "models/files/gguf.h"
+#include "models/files/gguf_types.h" /* before Check, whose fail() is a macro */
+
 #include "support/built_gguf.h"
 #include "support/fixture.h"
 
@@ -7,16 +8,26 @@
 #include <stdlib.h>
 
 static built b;
-static gguf *file;
-static reason why;
+static clattn_gguf *file;
 
 static void close_file(void)
 {
-    gguf_close(file);
+    clattn_gguf_close(file);
     file = NULL;
 }
 
-static void parse(void) { ck_assert_msg(gguf_parse(b.data, b.bytes, &file, &why), "%s", why.text); }
+static void parse(void)
+{
+    ck_assert_msg(clattn_gguf_parse(b.data, b.bytes, &file) == CLATTN_OK, "%s", clattn_error());
+}
+
+/* NULL if it is refused. */
+static const clattn_gguf_tensor *tensor(const char *name)
+{
+    const clattn_gguf_tensor *t = NULL;
+    ck_assert((clattn_gguf_find_tensor(file, name, &t) == CLATTN_OK) == (t != NULL));
+    return t;
+}
 
 /* In memory of its own, so that a sanitizer sees what reads past the end. */
 static bool parses(size_t bytes)
@@ -24,8 +35,7 @@ static bool parses(size_t bytes)
     unsigned char *copy = malloc(bytes ? bytes : 1);
     ck_assert_ptr_nonnull(copy);
     memcpy(copy, b.data, bytes);
-    why.text[0] = '\0';
-    const bool done = gguf_parse(copy, bytes, &file, &why);
+    const bool done = clattn_gguf_parse(copy, bytes, &file) == CLATTN_OK;
     ck_assert(done == (file != NULL));
     close_file();
     free(copy);
@@ -35,7 +45,7 @@ static bool parses(size_t bytes)
 #define assert_broken(words)                                                                       \
     do {                                                                                           \
         ck_assert(!parses(b.bytes));                                                               \
-        assert_contains(why.text, words);                                                          \
+        assert_contains(clattn_error(), words);                                                    \
     } while (0)
 
 /* ---- Metadata ---------------------------------------------------------------------------- */
@@ -72,21 +82,23 @@ START_TEST(values_of_every_type_are_found_by_key)
     parse();
     for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
         int64_t value = 0;
-        ck_assert_msg(gguf_integer(file, integers[i].key, INT64_MIN, INT64_MAX, &value, &why), "%s",
-                      why.text);
+        ck_assert_msg(clattn_gguf_integer(file, integers[i].key, INT64_MIN, INT64_MAX, &value) ==
+                          CLATTN_OK,
+                      "%s", clattn_error());
         ck_assert_int_eq(value, integers[i].value);
     }
     double number;
     bool truth;
-    gguf_text text;
-    ck_assert(gguf_float(file, "f32", &number, &why) && number == 1.0f / 3);
-    ck_assert(gguf_float(file, "f64", &number, &why) && number == 0.2);
-    ck_assert(gguf_bool(file, "yes", &truth, &why) && truth);
-    ck_assert(gguf_bool(file, "no", &truth, &why) && !truth);
-    ck_assert(gguf_string(file, "text", &text, &why));
+    clattn_text text;
+    ck_assert(clattn_gguf_float(file, "f32", &number) == CLATTN_OK && number == 1.0f / 3);
+    ck_assert(clattn_gguf_float(file, "f64", &number) == CLATTN_OK && number == 0.2);
+    ck_assert(clattn_gguf_bool(file, "yes", &truth) == CLATTN_OK && truth);
+    ck_assert(clattn_gguf_bool(file, "no", &truth) == CLATTN_OK && !truth);
+    ck_assert(clattn_gguf_string(file, "text", &text) == CLATTN_OK);
     ck_assert_uint_eq(text.length, 9);
     ck_assert(!memcmp(text.bytes, "some\ntext", 9));
-    ck_assert(gguf_has(file, "no") && !gguf_has(file, "n") && !gguf_has(file, ""));
+    ck_assert(clattn_gguf_has(file, "no") && !clattn_gguf_has(file, "n") &&
+              !clattn_gguf_has(file, ""));
     close_file();
 }
 END_TEST
@@ -96,7 +108,7 @@ START_TEST(arrays_are_walked_in_their_order)
     static const char *const words[] = {"a", "", "three words here"};
     static const int32_t numbers[] = {1, -2, 3};
     const float halves[] = {0.5f, -1.5f};
-    gguf_array array;
+    clattn_gguf_array array;
     build_header(&b, 0, 5);
     build_texts(&b, "words", words, 3);
     build_integers(&b, "numbers", numbers, 3);
@@ -104,22 +116,22 @@ START_TEST(arrays_are_walked_in_their_order)
     build_array(&b, "truths", BOOL, 2), build_number(&b, 0x0001, 2);
     build_texts(&b, "none", NULL, 0);
     parse();
-    ck_assert(gguf_array_of(file, "words", GGUF_STRINGS, &array, &why));
+    ck_assert(clattn_gguf_array_of(file, "words", CLATTN_GGUF_STRINGS, &array) == CLATTN_OK);
     for (int i = 0; i < 3; i++) {
-        const gguf_text text = gguf_next_string(&array);
+        const clattn_text text = clattn_gguf_next_string(&array);
         ck_assert_uint_eq(text.length, strlen(words[i]));
         ck_assert(!memcmp(text.bytes, words[i], text.length));
     }
     ck_assert_uint_eq(array.left, 0);
-    ck_assert(gguf_array_of(file, "numbers", GGUF_INTEGERS, &array, &why));
-    ck_assert_int_eq(gguf_next_integer(&array), 1);
-    ck_assert_int_eq(gguf_next_integer(&array), -2);
+    ck_assert(clattn_gguf_array_of(file, "numbers", CLATTN_GGUF_INTEGERS, &array) == CLATTN_OK);
+    ck_assert_int_eq(clattn_gguf_next_integer(&array), 1);
+    ck_assert_int_eq(clattn_gguf_next_integer(&array), -2);
     ck_assert_uint_eq(array.left, 1);
-    ck_assert(gguf_array_of(file, "halves", GGUF_FLOATS, &array, &why));
-    ck_assert(gguf_next_float(&array) == 0.5 && gguf_next_float(&array) == -1.5);
-    ck_assert(gguf_array_of(file, "truths", GGUF_BOOLS, &array, &why));
-    ck_assert(gguf_next_bool(&array) && !gguf_next_bool(&array));
-    ck_assert(gguf_array_of(file, "none", GGUF_STRINGS, &array, &why));
+    ck_assert(clattn_gguf_array_of(file, "halves", CLATTN_GGUF_FLOATS, &array) == CLATTN_OK);
+    ck_assert(clattn_gguf_next_float(&array) == 0.5 && clattn_gguf_next_float(&array) == -1.5);
+    ck_assert(clattn_gguf_array_of(file, "truths", CLATTN_GGUF_BOOLS, &array) == CLATTN_OK);
+    ck_assert(clattn_gguf_next_bool(&array) && !clattn_gguf_next_bool(&array));
+    ck_assert(clattn_gguf_array_of(file, "none", CLATTN_GGUF_STRINGS, &array) == CLATTN_OK);
     ck_assert_uint_eq(array.left, 0);
     close_file();
 }
@@ -130,33 +142,33 @@ START_TEST(what_is_not_as_asked_is_refused_by_its_key)
     int64_t integer = 7;
     double number;
     bool truth;
-    gguf_text text;
-    gguf_array array;
+    clattn_text text;
+    clattn_gguf_array array;
     build_every_value();
     parse();
-    ck_assert(!gguf_integer(file, "nothing", 0, 9, &integer, &why));
-    assert_contains(why.text, "'nothing' is missing");
-    ck_assert(!gguf_integer(file, "u8", 0, 199, &integer, &why));
-    assert_contains(why.text, "'u8' is 200, must be 0 to 199");
-    ck_assert(!gguf_integer(file, "f32", 0, 9, &integer, &why));
-    assert_contains(why.text, "'f32' is no whole number");
-    ck_assert(!gguf_integer(file, "yes", 0, 9, &integer, &why));
+    ck_assert(clattn_gguf_integer(file, "nothing", 0, 9, &integer) != CLATTN_OK);
+    assert_contains(clattn_error(), "'nothing' is missing");
+    ck_assert(clattn_gguf_integer(file, "u8", 0, 199, &integer) != CLATTN_OK);
+    assert_contains(clattn_error(), "'u8' is 200, must be 0 to 199");
+    ck_assert(clattn_gguf_integer(file, "f32", 0, 9, &integer) != CLATTN_OK);
+    assert_contains(clattn_error(), "'f32' is no whole number");
+    ck_assert(clattn_gguf_integer(file, "yes", 0, 9, &integer) != CLATTN_OK);
     ck_assert_int_eq(integer, 7);
-    ck_assert(!gguf_float(file, "u8", &number, &why));
-    assert_contains(why.text, "'u8' is no float");
-    ck_assert(!gguf_bool(file, "u8", &truth, &why));
-    assert_contains(why.text, "'u8' is no truth value");
-    ck_assert(!gguf_string(file, "u8", &text, &why));
-    assert_contains(why.text, "'u8' is no string");
-    ck_assert(!gguf_array_of(file, "text", GGUF_STRINGS, &array, &why));
-    assert_contains(why.text, "'text' is no array");
+    ck_assert(clattn_gguf_float(file, "u8", &number) != CLATTN_OK);
+    assert_contains(clattn_error(), "'u8' is no float");
+    ck_assert(clattn_gguf_bool(file, "u8", &truth) != CLATTN_OK);
+    assert_contains(clattn_error(), "'u8' is no truth value");
+    ck_assert(clattn_gguf_string(file, "u8", &text) != CLATTN_OK);
+    assert_contains(clattn_error(), "'u8' is no string");
+    ck_assert(clattn_gguf_array_of(file, "text", CLATTN_GGUF_STRINGS, &array) != CLATTN_OK);
+    assert_contains(clattn_error(), "'text' is no array");
     close_file();
     static const int32_t numbers[] = {1};
     build_header(&b, 0, 1);
     build_integers(&b, "numbers", numbers, 1);
     parse();
-    ck_assert(!gguf_array_of(file, "numbers", GGUF_STRINGS, &array, &why));
-    assert_contains(why.text, "'numbers' is no array of strings");
+    ck_assert(clattn_gguf_array_of(file, "numbers", CLATTN_GGUF_STRINGS, &array) != CLATTN_OK);
+    assert_contains(clattn_error(), "'numbers' is no array of strings");
     close_file();
 }
 END_TEST
@@ -210,10 +222,10 @@ static const struct {
     uint32_t type;
     uint64_t row;
     size_t row_bytes;
-} kinds[] = {{"f32", GGUF_F32, 5, 20},      {"f16", GGUF_F16, 5, 10},
-             {"bf16", GGUF_BF16, 5, 10},    {"q8_0", GGUF_Q8_0, 64, 68},
-             {"q4_0", GGUF_Q4_0, 64, 36},   {"q4_1", GGUF_Q4_1, 64, 40},
-             {"q4_k", GGUF_Q4_K, 512, 288}, {"q6_k", GGUF_Q6_K, 256, 210}};
+} kinds[] = {{"f32", CLATTN_GGUF_F32, 5, 20},      {"f16", CLATTN_GGUF_F16, 5, 10},
+             {"bf16", CLATTN_GGUF_BF16, 5, 10},    {"q8_0", CLATTN_GGUF_Q8_0, 64, 68},
+             {"q4_0", CLATTN_GGUF_Q4_0, 64, 36},   {"q4_1", CLATTN_GGUF_Q4_1, 64, 40},
+             {"q4_k", CLATTN_GGUF_Q4_K, 512, 288}, {"q6_k", CLATTN_GGUF_Q6_K, 256, 210}};
 enum { KINDS = sizeof kinds / sizeof *kinds, ROWS = 3 };
 
 /* One tensor of each type, each byte of which is the tensor's number. */
@@ -241,17 +253,18 @@ START_TEST(tensors_of_every_type_lie_where_the_file_has_them)
     for (size_t a = 0; a < sizeof alignments / sizeof *alignments; a++) {
         build_every_tensor(alignments[a]);
         parse();
-        ck_assert_uint_eq(gguf_tensors(file), KINDS);
+        ck_assert_uint_eq(clattn_gguf_tensors(file), KINDS);
         for (size_t i = 0; i < KINDS; i++) {
-            const gguf_tensor *t = gguf_find_tensor(file, kinds[i].name, &why);
-            ck_assert_ptr_eq(t, gguf_tensor_at(file, i));
+            const clattn_gguf_tensor *t = tensor(kinds[i].name);
+            ck_assert_ptr_eq(t, clattn_gguf_tensor_at(file, i));
             ck_assert_uint_eq(t->type, kinds[i].type);
             ck_assert_int_eq(t->rank, 2);
             ck_assert(t->size[0] == (int64_t)kinds[i].row && t->size[1] == ROWS);
             ck_assert(t->size[2] == 1 && t->size[3] == 1);
             ck_assert_uint_eq(t->bytes, ROWS * kinds[i].row_bytes);
-            ck_assert_uint_eq(t->bytes * (size_t)gguf_block_elements(t->type),
-                              ROWS * (size_t)kinds[i].row * (size_t)gguf_block_bytes(t->type));
+            ck_assert_uint_eq(t->bytes * (size_t)clattn__gguf_block_elements(t->type),
+                              ROWS * (size_t)kinds[i].row *
+                                  (size_t)clattn__gguf_block_bytes(t->type));
             for (size_t n = 0; n < t->bytes; n++) {
                 ck_assert_uint_eq(((const unsigned char *)t->data)[n], i);
             }
@@ -267,10 +280,10 @@ START_TEST(a_file_cut_off_anywhere_is_refused)
     ck_assert(parses(b.bytes));
     for (size_t bytes = 0; bytes < b.bytes; bytes++) {
         ck_assert_msg(!parses(bytes), "of %zu bytes %zu", b.bytes, bytes);
-        ck_assert_msg(why.text[0], "no reason at %zu bytes", bytes);
+        ck_assert_msg(clattn_error()[0], "no reason at %zu bytes", bytes);
     }
     ck_assert(!parses(b.bytes - 1));
-    assert_contains(why.text, "truncated: tensor 'q6_k' has 630 bytes");
+    assert_contains(clattn_error(), "truncated: tensor 'q6_k' has 630 bytes");
 }
 END_TEST
 
@@ -293,17 +306,25 @@ START_TEST(broken_tensors_are_refused_by_name)
         uint64_t offset;
         const char *words;
     } cases[] = {
-        {5, {1, 1, 1, 1, 1}, GGUF_F32, 0, "tensor 'w' has 5 axes"},
-        {2, {1ull << 32, 1ull << 32}, GGUF_F32, 0, "tensor 'w' is larger than memory can be"},
-        {1, {1ull << 63}, GGUF_F16, 0, "tensor 'w' is larger than memory can be"},
-        {1, {INT64_MAX}, GGUF_F32, 0, "tensor 'w' is larger than memory can be"},
-        {1, {33}, GGUF_Q8_0, 0, "tensor 'w' has rows of 33, no multiple of Q8_0's 32"},
-        {2, {128, 2}, GGUF_Q4_K, 0, "tensor 'w' has rows of 128, no multiple of Q4_K's 256"},
-        {1, {8}, GGUF_F32, 16, "tensor 'w' begins at byte 16, no multiple of 32"},
-        {1, {8}, GGUF_F32, 64, "tensor 'w' has 32 bytes from byte 64 of the data, which end at 64"},
-        {1, {8}, GGUF_F32, 1ull << 40, "tensor 'w'"},
-        {1, {8}, GGUF_F32, UINT64_MAX - 31, "tensor 'w'"},
-        {1, {17}, GGUF_F32, 0, "tensor 'w' has 68 bytes from byte 0 of the data, which end at 64"},
+        {5, {1, 1, 1, 1, 1}, CLATTN_GGUF_F32, 0, "tensor 'w' has 5 axes"},
+        {2, {1ull << 32, 1ull << 32}, CLATTN_GGUF_F32, 0, "tensor 'w' is larger than memory can be"},
+        {1, {1ull << 63}, CLATTN_GGUF_F16, 0, "tensor 'w' is larger than memory can be"},
+        {1, {INT64_MAX}, CLATTN_GGUF_F32, 0, "tensor 'w' is larger than memory can be"},
+        {1, {33}, CLATTN_GGUF_Q8_0, 0, "tensor 'w' has rows of 33, no multiple of Q8_0's 32"},
+        {2, {128, 2}, CLATTN_GGUF_Q4_K, 0, "tensor 'w' has rows of 128, no multiple of Q4_K's 256"},
+        {1, {8}, CLATTN_GGUF_F32, 16, "tensor 'w' begins at byte 16, no multiple of 32"},
+        {1,
+         {8},
+         CLATTN_GGUF_F32,
+         64,
+         "tensor 'w' has 32 bytes from byte 64 of the data, which end at 64"},
+        {1, {8}, CLATTN_GGUF_F32, 1ull << 40, "tensor 'w'"},
+        {1, {8}, CLATTN_GGUF_F32, UINT64_MAX - 31, "tensor 'w'"},
+        {1,
+         {17},
+         CLATTN_GGUF_F32,
+         0,
+         "tensor 'w' has 68 bytes from byte 0 of the data, which end at 64"},
         {1, {8}, 13, 96, "tensor 'w'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -312,8 +333,8 @@ START_TEST(broken_tensors_are_refused_by_name)
     }
     static const uint64_t size[] = {1};
     build_header(&b, 2, 0);
-    build_tensor(&b, "same", 1, size, GGUF_F32, 0);
-    build_tensor(&b, "same", 1, size, GGUF_F32, 0);
+    build_tensor(&b, "same", 1, size, CLATTN_GGUF_F32, 0);
+    build_tensor(&b, "same", 1, size, CLATTN_GGUF_F32, 0);
     build_pad(&b, 32), build_number(&b, 0, 4);
     assert_broken("tensor 'same' is there twice");
     build_header(&b, UINT64_MAX, 0);
@@ -324,19 +345,19 @@ END_TEST
 START_TEST(a_scalar_an_empty_tensor_and_no_tensor_are_legal)
 {
     static const uint64_t none[] = {32, 0, 7};
-    build_one(0, NULL, GGUF_F32, 0, 4);
+    build_one(0, NULL, CLATTN_GGUF_F32, 0, 4);
     parse();
-    const gguf_tensor *t = gguf_find_tensor(file, "w", &why);
+    const clattn_gguf_tensor *t = tensor("w");
     ck_assert(t && t->rank == 0 && t->bytes == 4 && t->size[0] == 1);
     close_file();
-    build_one(3, none, GGUF_Q8_0, 0, 0);
+    build_one(3, none, CLATTN_GGUF_Q8_0, 0, 0);
     parse();
-    t = gguf_find_tensor(file, "w", &why);
+    t = tensor("w");
     ck_assert(t && t->bytes == 0 && t->data);
     close_file();
     build_header(&b, 0, 0);
     parse();
-    ck_assert_uint_eq(gguf_tensors(file), 0);
+    ck_assert_uint_eq(clattn_gguf_tensors(file), 0);
     close_file();
 }
 END_TEST
@@ -355,11 +376,11 @@ START_TEST(a_type_that_cannot_be_had_is_named_when_asked_for)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         build_one(1, size, types[i].type, 0, 32);
         parse();
-        ck_assert_ptr_null(gguf_find_tensor(file, "w", &why));
-        assert_contains(why.text, types[i].words);
-        ck_assert_ptr_null(gguf_tensor_at(file, 0)->data);
-        ck_assert_ptr_null(gguf_find_tensor(file, "v", &why));
-        assert_contains(why.text, "there is no tensor 'v'");
+        ck_assert_ptr_null(tensor("w"));
+        assert_contains(clattn_error(), types[i].words);
+        ck_assert_ptr_null(clattn_gguf_tensor_at(file, 0)->data);
+        ck_assert_ptr_null(tensor("v"));
+        assert_contains(clattn_error(), "there is no tensor 'v'");
         close_file();
     }
 }
@@ -378,7 +399,7 @@ START_TEST(what_is_no_such_file_is_refused)
         b.data[4] = (unsigned char)version;
         ck_assert(parses(b.bytes) == (version == 2 || version == 3));
     }
-    assert_contains(why.text, "GGUF version 5, can read 2 and 3");
+    assert_contains(clattn_error(), "GGUF version 5, can read 2 and 3");
     build_header(&b, 0, 0);
     memcpy(b.data + 4, "\0\0\0\3", 4);
     assert_broken("big-endian");
@@ -392,18 +413,18 @@ START_TEST(a_file_is_mapped)
     file_write(fixture.directory, "model.gguf", b.data, b.bytes);
     file_write(fixture.directory, "empty.gguf", "", 0);
     snprintf(path, sizeof path, "%s/model.gguf", fixture.directory);
-    ck_assert_msg(gguf_open(path, &file, &why), "%s", why.text);
-    const gguf_tensor *t = gguf_find_tensor(file, "q6_k", &why);
+    ck_assert_msg(clattn_gguf_open(path, &file) == CLATTN_OK, "%s", clattn_error());
+    const clattn_gguf_tensor *t = tensor("q6_k");
     ck_assert(t && ((const unsigned char *)t->data)[t->bytes - 1] == KINDS - 1);
     close_file();
     snprintf(path, sizeof path, "%s/empty.gguf", fixture.directory);
-    ck_assert(!gguf_open(path, &file, &why) && !file);
-    assert_contains(why.text, "not a GGUF file");
-    ck_assert(!gguf_open(fixture.directory, &file, &why));
-    assert_contains(why.text, "not a regular file");
+    ck_assert(clattn_gguf_open(path, &file) != CLATTN_OK && !file);
+    assert_contains(clattn_error(), "not a GGUF file");
+    ck_assert(clattn_gguf_open(fixture.directory, &file) != CLATTN_OK);
+    assert_contains(clattn_error(), "not a regular file");
     snprintf(path, sizeof path, "%s/none.gguf", fixture.directory);
-    ck_assert(!gguf_open(path, &file, &why));
-    assert_contains(why.text, "No such file");
+    ck_assert(clattn_gguf_open(path, &file) != CLATTN_OK);
+    assert_contains(clattn_error(), "No such file");
 }
 END_TEST
 

@@ -1,6 +1,6 @@
-/* src/models/text/tokenizer_bpe.c: bytes are joined as the merges say, and every text comes back.
- */
-#include "models/text/tokenizer_bpe.h" /* before Check, whose fail() is a macro */
+/* src/models/text/bpe_vocabulary.c, bpe_encode.c: bytes are joined as the merges say, and every
+ * text comes back. */
+#include <clattn/models/tokenizer.h> /* before Check, whose fail() is a macro */
 
 #include "support/fixture.h"
 #include "support/vocabulary.h"
@@ -10,23 +10,22 @@
 
 static vocabulary v;
 static built b;
-static gguf *file;
-static bpe *tokenizer;
-static ids list;
-static reason why;
+static clattn_gguf *file;
+static clattn_tokenizer *tokenizer;
+static clattn_ids list;
 
 static void open_vocabulary(void)
 {
     vocabulary_build(&v, &b);
-    ck_assert_msg(gguf_parse(b.data, b.bytes, &file, &why), "%s", why.text);
-    ck_assert_msg(bpe_create(file, &tokenizer, &why), "%s", why.text);
+    ck_assert_msg(clattn_gguf_parse(b.data, b.bytes, &file) == CLATTN_OK, "%s", clattn_error());
+    ck_assert_msg(clattn_tokenizer_create(file, &tokenizer) == CLATTN_OK, "%s", clattn_error());
 }
 
 static void close_vocabulary(void)
 {
-    ids_free(&list);
-    bpe_destroy(tokenizer);
-    gguf_close(file);
+    clattn_ids_free(&list);
+    clattn_tokenizer_destroy(tokenizer);
+    clattn_gguf_close(file);
 }
 
 static void setup(void) { vocabulary_make(&v); }
@@ -37,7 +36,8 @@ static void assert_ids_of(const char *text, size_t bytes, unsigned flags, const 
     char told[512] = "";
     size_t used = 0, lost = 0;
     list.count = 0;
-    ck_assert_msg(bpe_encode(tokenizer, text, bytes, flags, &list, &lost, &why), "%s", why.text);
+    ck_assert_msg(clattn_tokenizer_encode(tokenizer, text, bytes, flags, &list, &lost) == CLATTN_OK,
+                  "%s", clattn_error());
     ck_assert_uint_eq(lost, 0);
     for (size_t i = 0; i < list.count; i++) {
         used +=
@@ -124,7 +124,7 @@ START_TEST(a_megabyte_in_one_piece_is_no_trouble)
     for (int i = 0; i < BYTES; i++) {
         text[i] = (char)('a' + i % 2);
     }
-    ck_assert(bpe_encode(tokenizer, text, BYTES, 0, &list, &lost, &why));
+    ck_assert(clattn_tokenizer_encode(tokenizer, text, BYTES, 0, &list, &lost) == CLATTN_OK);
     ck_assert_uint_eq(list.count, BYTES / 2);
     for (size_t i = 0; i < list.count; i++) {
         must(list.items[i] == ID_AB, "token %zu is %d", i, list.items[i]);
@@ -139,10 +139,10 @@ END_TEST
 START_TEST(names_of_control_tokens_are_text_unless_asked_for)
 {
     open_vocabulary();
-    assert_ids("a<|im_end|>b", BPE_SPECIAL, "97 261 98");
+    assert_ids("a<|im_end|>b", CLATTN_ENCODE_SPECIAL, "97 261 98");
     assert_ids("<|im_end|", 0, "60 124 105 109 95 101 110 100 124");
     assert_ids("<|im_end|>", 0, "60 124 105 109 95 101 110 100 124 62");
-    assert_ids("[unused]", BPE_SPECIAL, "91 117 110 117 115 101 100 93");
+    assert_ids("[unused]", CLATTN_ENCODE_SPECIAL, "91 117 110 117 115 101 100 93");
     close_vocabulary();
 }
 END_TEST
@@ -151,12 +151,12 @@ START_TEST(user_defined_tokens_are_always_found)
 {
     open_vocabulary();
     assert_ids("a<<user>>", 0, "97 263");
-    assert_ids("a<<user>>", BPE_SPECIAL, "97 263");
+    assert_ids("a<<user>>", CLATTN_ENCODE_SPECIAL, "97 263");
     close_vocabulary();
     v.tokens[ID_USER] = "<\xc3\xa9>"; /* as it is written, no bytes as characters */
     open_vocabulary();
     assert_ids("<\xc3\xa9>", 0, "263");
-    ck_assert_uint_eq(bpe_piece(tokenizer, ID_USER).length, 4);
+    ck_assert_uint_eq(clattn_tokenizer_piece(tokenizer, ID_USER).length, 4);
     close_vocabulary();
 }
 END_TEST
@@ -164,8 +164,8 @@ END_TEST
 START_TEST(of_those_that_begin_in_one_place_the_longest_is_found)
 {
     open_vocabulary();
-    assert_ids("<|im_start|><|im<|im_st", BPE_SPECIAL, "260 262 262 95 115 116");
-    assert_ids("<<|im_end|>", BPE_SPECIAL, "60 261");
+    assert_ids("<|im_start|><|im<|im_st", CLATTN_ENCODE_SPECIAL, "260 262 262 95 115 116");
+    assert_ids("<<|im_end|>", CLATTN_ENCODE_SPECIAL, "60 261");
     close_vocabulary();
 }
 END_TEST
@@ -173,9 +173,9 @@ END_TEST
 START_TEST(a_special_token_ends_a_piece)
 {
     open_vocabulary();
-    assert_ids("a<|im_end|>b  <|im_end|>", BPE_SPECIAL, "97 261 98 32 32 261");
-    assert_ids("a  b", BPE_SPECIAL, "97 32 32 98");
-    assert_ids("a b", BPE_SPECIAL, "97 32 98");
+    assert_ids("a<|im_end|>b  <|im_end|>", CLATTN_ENCODE_SPECIAL, "97 261 98 32 32 261");
+    assert_ids("a  b", CLATTN_ENCODE_SPECIAL, "97 32 32 98");
+    assert_ids("a b", CLATTN_ENCODE_SPECIAL, "97 32 98");
     close_vocabulary();
 }
 END_TEST
@@ -184,20 +184,20 @@ START_TEST(a_whole_text_has_what_the_file_says_around_it)
 {
     v.bos = ID_START, v.eos = ID_END;
     open_vocabulary();
-    assert_ids("ab", BPE_WHOLE, "256");
+    assert_ids("ab", CLATTN_ENCODE_WHOLE, "256");
     close_vocabulary();
     v.add_bos = 1;
     open_vocabulary();
-    assert_ids("ab", BPE_WHOLE, "260 256");
+    assert_ids("ab", CLATTN_ENCODE_WHOLE, "260 256");
     assert_ids("ab", 0, "256");
     close_vocabulary();
     v.add_bos = 0, v.add_eos = 1;
     open_vocabulary();
-    assert_ids("", BPE_WHOLE, "261");
+    assert_ids("", CLATTN_ENCODE_WHOLE, "261");
     close_vocabulary();
     v.add_bos = v.add_eos = -1, v.pre = "llama3"; /* which has one unless the file says no */
     open_vocabulary();
-    assert_ids("ab", BPE_WHOLE, "260 256");
+    assert_ids("ab", CLATTN_ENCODE_WHOLE, "260 256");
     close_vocabulary();
 }
 END_TEST
@@ -206,14 +206,17 @@ START_TEST(tokens_are_told_apart)
 {
     v.eos = ID_UNUSED;
     open_vocabulary();
-    ck_assert_int_eq(bpe_count(tokenizer), VOCABULARY);
-    ck_assert_int_eq(bpe_find(tokenizer, "<|im_end|>"), ID_END);
-    ck_assert_int_eq(bpe_find(tokenizer, "<<user>>"), ID_USER);
-    ck_assert_int_eq(bpe_find(tokenizer, "ab"), -1);
-    ck_assert(bpe_is_control(tokenizer, ID_END) && !bpe_is_control(tokenizer, ID_USER));
-    ck_assert(!bpe_is_control(tokenizer, ID_AB));
-    ck_assert(bpe_ends(tokenizer, ID_UNUSED) && bpe_ends(tokenizer, ID_END));
-    ck_assert(!bpe_ends(tokenizer, ID_START) && !bpe_ends(tokenizer, ID_AB));
+    ck_assert_int_eq(clattn_tokenizer_count(tokenizer), VOCABULARY);
+    ck_assert_int_eq(clattn_tokenizer_find(tokenizer, "<|im_end|>"), ID_END);
+    ck_assert_int_eq(clattn_tokenizer_find(tokenizer, "<<user>>"), ID_USER);
+    ck_assert_int_eq(clattn_tokenizer_find(tokenizer, "ab"), -1);
+    ck_assert(clattn_tokenizer_is_control(tokenizer, ID_END) &&
+              !clattn_tokenizer_is_control(tokenizer, ID_USER));
+    ck_assert(!clattn_tokenizer_is_control(tokenizer, ID_AB));
+    ck_assert(clattn_tokenizer_ends(tokenizer, ID_UNUSED) &&
+              clattn_tokenizer_ends(tokenizer, ID_END));
+    ck_assert(!clattn_tokenizer_ends(tokenizer, ID_START) &&
+              !clattn_tokenizer_ends(tokenizer, ID_AB));
     close_vocabulary();
 }
 END_TEST
@@ -225,10 +228,10 @@ static void assert_comes_back(const char *text, size_t bytes, unsigned flags)
 {
     size_t lost = 0, at = 0;
     list.count = 0;
-    ck_assert(bpe_encode(tokenizer, text, bytes, flags, &list, &lost, &why));
+    ck_assert(clattn_tokenizer_encode(tokenizer, text, bytes, flags, &list, &lost) == CLATTN_OK);
     ck_assert_uint_eq(lost, 0);
     for (size_t i = 0; i < list.count; i++) {
-        const gguf_text piece = bpe_piece(tokenizer, list.items[i]);
+        const clattn_text piece = clattn_tokenizer_piece(tokenizer, list.items[i]);
         ck_assert(piece.length <= bytes - at && !memcmp(piece.bytes, text + at, piece.length));
         at += piece.length;
     }
@@ -251,7 +254,7 @@ START_TEST(any_bytes_come_back)
                                : "abc <|'\n12 ab>c!"[state >> 28];
         }
         assert_comes_back(bytes, sizeof bytes, 0);
-        assert_comes_back(bytes, sizeof bytes, BPE_SPECIAL);
+        assert_comes_back(bytes, sizeof bytes, CLATTN_ENCODE_SPECIAL);
         close_vocabulary();
     }
 }
@@ -262,7 +265,7 @@ START_TEST(bytes_without_a_token_are_left_out_and_counted)
     size_t lost = 5;
     v.tokens['x'] = "[gone]";
     open_vocabulary();
-    ck_assert(bpe_encode(tokenizer, "axbxx c", 7, 0, &list, &lost, &why));
+    ck_assert(clattn_tokenizer_encode(tokenizer, "axbxx c", 7, 0, &list, &lost) == CLATTN_OK);
     ck_assert_uint_eq(lost, 5 + 3);
     ck_assert_uint_eq(list.count, 4);
     ck_assert_int_eq(list.items[1], 'b'); /* not ab: they were no neighbours */
@@ -276,10 +279,10 @@ END_TEST
 static void assert_refused_vocabulary(const char *words)
 {
     vocabulary_build(&v, &b);
-    ck_assert_msg(gguf_parse(b.data, b.bytes, &file, &why), "%s", why.text);
-    ck_assert(!bpe_create(file, &tokenizer, &why) && !tokenizer);
-    assert_contains(why.text, words);
-    gguf_close(file);
+    ck_assert_msg(clattn_gguf_parse(b.data, b.bytes, &file) == CLATTN_OK, "%s", clattn_error());
+    ck_assert(clattn_tokenizer_create(file, &tokenizer) != CLATTN_OK && !tokenizer);
+    assert_contains(clattn_error(), words);
+    clattn_gguf_close(file);
     vocabulary_make(&v);
 }
 

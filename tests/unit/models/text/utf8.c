@@ -1,8 +1,11 @@
 /* src/models/text/utf8.c, pretokenize.c: characters, their kinds, and how texts are cut before
  * merging. */
-#include "models/text/utf8.h"
+#include "models/text/utf8.h" /* before Check, whose fail() is a macro */
+
 #include "models/text/pretokenize.h"
 #include "support/fixture.h"
+
+#include <clattn/models/text.h>
 
 #include <stdio.h>
 
@@ -28,11 +31,12 @@ START_TEST(characters_are_taken_whole_and_bad_bytes_alone)
                  {"\xff", 1, -1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int32_t code = 0;
-        ck_assert_uint_eq(utf8_next(cases[i].text, strlen(cases[i].text), &code), cases[i].bytes);
+        ck_assert_uint_eq(clattn__utf8_next(cases[i].text, strlen(cases[i].text), &code),
+                          cases[i].bytes);
         ck_assert_int_eq(code, cases[i].code);
         if (code >= 0) {
             char out[UTF8_LONGEST];
-            ck_assert_uint_eq(utf8_write(code, out), cases[i].bytes);
+            ck_assert_uint_eq(clattn__utf8_write(code, out), cases[i].bytes);
             ck_assert(!memcmp(out, cases[i].text, cases[i].bytes));
         }
     }
@@ -52,7 +56,8 @@ START_TEST(kinds_are_those_of_unicode)
         {0x1c, UTF8_OTHER},    {0x200b, UTF8_OTHER},   {0x301, UTF8_OTHER},  {'_', UTF8_OTHER},
         {0x1f600, UTF8_OTHER}, {-1, UTF8_OTHER},       {0, UTF8_OTHER},      {0x378, UTF8_OTHER}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ck_assert_msg(utf8_kind_of(cases[i].code) == cases[i].kind, "U+%04X", cases[i].code);
+        ck_assert_msg(clattn__utf8_kind_of(cases[i].code) == cases[i].kind, "U+%04X",
+                      cases[i].code);
     }
 }
 END_TEST
@@ -63,11 +68,11 @@ static void assert_stream(const char *bytes, const char *expected)
 {
     char text[256];
     size_t length = 0;
-    utf8_stream stream = {{0}, 0};
+    clattn_utf8_stream stream = {{0}, 0};
     for (const char *c = bytes; *c; c++) {
-        length += (size_t)utf8_stream_add(&stream, (unsigned char)*c, text + length);
+        length += (size_t)clattn_utf8_stream_add(&stream, (unsigned char)*c, text + length);
     }
-    length += (size_t)utf8_stream_end(&stream, text + length);
+    length += (size_t)clattn_utf8_stream_end(&stream, text + length);
     text[length] = '\0';
     ck_assert_str_eq(text, expected);
 }
@@ -105,13 +110,13 @@ END_TEST
 START_TEST(a_character_comes_out_with_its_last_byte)
 {
     static const char euro[] = "\xe2\x82\xac";
-    char out[UTF8_STREAM_OUT];
-    utf8_stream stream = {{0}, 0};
-    ck_assert_int_eq(utf8_stream_add(&stream, 0xe2, out), 0);
-    ck_assert_int_eq(utf8_stream_add(&stream, 0x82, out), 0);
-    ck_assert_int_eq(utf8_stream_add(&stream, 0xac, out), 3);
+    char out[CLATTN_UTF8_STREAM_OUT];
+    clattn_utf8_stream stream = {{0}, 0};
+    ck_assert_int_eq(clattn_utf8_stream_add(&stream, 0xe2, out), 0);
+    ck_assert_int_eq(clattn_utf8_stream_add(&stream, 0x82, out), 0);
+    ck_assert_int_eq(clattn_utf8_stream_add(&stream, 0xac, out), 3);
     ck_assert(!memcmp(out, euro, 3));
-    ck_assert_int_eq(utf8_stream_end(&stream, out), 0);
+    ck_assert_int_eq(clattn_utf8_stream_end(&stream, out), 0);
 }
 END_TEST
 
@@ -122,10 +127,10 @@ static void assert_pieces(const char *rules, const char *text, const char *expec
 {
     char bars[512];
     size_t used = 0, left = strlen(text);
-    const pretokenizer *found = pretokenizer_find(rules, strlen(rules));
+    const pretokenizer *found = clattn__pretokenizer_find(rules, strlen(rules));
     ck_assert_ptr_nonnull(found);
     while (left > 0) {
-        const size_t piece = pretokenizer_piece(found, text, left);
+        const size_t piece = clattn__pretokenizer_piece(found, text, left);
         ck_assert(piece > 0 && piece <= left);
         used += (size_t)snprintf(bars + used, sizeof bars - used, "%s%.*s", used ? "|" : "",
                                  (int)piece, text);
@@ -180,10 +185,10 @@ END_TEST
 
 START_TEST(rules_are_found_by_their_whole_name)
 {
-    ck_assert_ptr_nonnull(pretokenizer_find("smollm", 6));
-    ck_assert_ptr_null(pretokenizer_find("smollm2", 7));
-    ck_assert_ptr_null(pretokenizer_find("smol", 4));
-    ck_assert_ptr_null(pretokenizer_find("", 0));
+    ck_assert_ptr_nonnull(clattn__pretokenizer_find("smollm", 6));
+    ck_assert_ptr_null(clattn__pretokenizer_find("smollm2", 7));
+    ck_assert_ptr_null(clattn__pretokenizer_find("smol", 4));
+    ck_assert_ptr_null(clattn__pretokenizer_find("", 0));
 }
 END_TEST
 

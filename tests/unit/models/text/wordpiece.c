@@ -1,5 +1,5 @@
-/* src/models/text/tokenizer_wordpiece.c, normalize.c: texts become pieces as BERT's do. */
-#include "models/text/tokenizer_wordpiece.h" /* before Check, whose fail() is a macro */
+/* src/models/text/wordpiece.c, normalize.c: texts become pieces as BERT's do. */
+#include "models/text/wordpiece.h" /* before Check, whose fail() is a macro */
 
 #include "support/fixture.h"
 
@@ -16,8 +16,7 @@ static const char vocabulary[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"         
                                  "]\nsep\n\xe2\x82\xac";                          /* 25 */
 
 static wordpiece *tokenizer;
-static ids list;
-static reason why;
+static clattn_ids list;
 
 static bool create(const char *text, bool cased)
 {
@@ -25,15 +24,16 @@ static bool create(const char *text, bool cased)
     char *copy = malloc(bytes + 1);
     ck_assert_ptr_nonnull(copy);
     memcpy(copy, text, bytes);
-    return wordpiece_create(copy, bytes, cased, &tokenizer, &why);
+    return clattn__wordpiece_create(copy, bytes, cased, &tokenizer) == CLATTN_OK;
 }
 
-static void setup(void) { ck_assert_msg(create(vocabulary, false), "%s", why.text); }
+static void setup(void) { ck_assert_msg(create(vocabulary, false), "%s", clattn_error()); }
 
 static void teardown(void)
 {
-    ids_free(&list);
-    wordpiece_destroy(tokenizer);
+    clattn_ids_free(&list);
+    clattn__wordpiece_destroy(tokenizer);
+    tokenizer = NULL;
 }
 
 static void assert_short(const char *text, size_t most, const char *expected)
@@ -41,8 +41,8 @@ static void assert_short(const char *text, size_t most, const char *expected)
     char told[1024] = "";
     size_t used = 0;
     list.count = 0;
-    ck_assert_msg(wordpiece_encode(tokenizer, text, strlen(text), most, &list, &why), "%s",
-                  why.text);
+    ck_assert_msg(clattn__wordpiece_encode(tokenizer, text, strlen(text), most, &list) == CLATTN_OK,
+                  "%s", clattn_error());
     for (size_t i = 0; i < list.count; i++) {
         used +=
             (size_t)snprintf(told + used, sizeof told - used, "%s%d", i ? " " : "", list.items[i]);
@@ -167,15 +167,15 @@ START_TEST(what_is_too_much_is_cut_off)
     assert_short("unaffable", 3, "2 8 3");
     assert_short("a[SEP]b", 4, "2 9 3 3");
     assert_short("a", 2, "2 3");
-    ck_assert(!wordpiece_encode(tokenizer, "a", 1, 1, &list, &why));
-    assert_contains(why.text, "no room for [CLS] and [SEP]");
+    ck_assert(clattn__wordpiece_encode(tokenizer, "a", 1, 1, &list) != CLATTN_OK);
+    assert_contains(clattn_error(), "no room for [CLS] and [SEP]");
 }
 END_TEST
 
 START_TEST(tokens_come_behind_those_that_are_there)
 {
     assert_ids("a", "2 9 3");
-    ck_assert(wordpiece_encode(tokenizer, "b b", 3, 3, &list, &why));
+    ck_assert(clattn__wordpiece_encode(tokenizer, "b b", 3, 3, &list) == CLATTN_OK);
     ck_assert_uint_eq(list.count, 6);
     ck_assert(list.items[1] == 9 && list.items[3] == 2 && list.items[4] == 18);
 }
@@ -186,8 +186,8 @@ END_TEST
 
 START_TEST(pieces_are_numbered_by_their_lines)
 {
-    ck_assert_int_eq(wordpiece_count(tokenizer), 28);
-    ck_assert_str_eq(wordpiece_piece(tokenizer, 7), "##able");
+    ck_assert_int_eq(clattn__wordpiece_count(tokenizer), 28);
+    ck_assert_str_eq(clattn__wordpiece_piece(tokenizer, 7), "##able");
     teardown();
     ck_assert(create("[UNK]\r\n[CLS]\r\n[SEP]\r\na\r\n", false));
     assert_ids("a x", "1 3 0 2");
@@ -206,22 +206,23 @@ START_TEST(a_vocabulary_without_the_special_tokens_is_refused)
         }
         snprintf(words, sizeof words, "no line is %s", names[i]);
         ck_assert(!create(text, false) && !tokenizer);
-        assert_contains(why.text, words);
+        assert_contains(clattn_error(), words);
     }
     ck_assert(!create("", false));
-    assert_contains(why.text, "no line is [UNK]");
+    assert_contains(clattn_error(), "no line is [UNK]");
 }
 END_TEST
 
 static void assert_directory(const char *config, bool cased)
 {
     teardown();
-    list = (ids){0};
+    list = (clattn_ids){0};
     file_write_text(fixture.directory, "vocab.txt", vocabulary);
     if (config) {
         file_write_text(fixture.directory, "tokenizer_config.json", config);
     }
-    ck_assert_msg(wordpiece_open(fixture.directory, &tokenizer, &why), "%s", why.text);
+    ck_assert_msg(clattn__wordpiece_open(fixture.directory, &tokenizer) == CLATTN_OK, "%s",
+                  clattn_error());
     assert_ids("A", cased ? "2 20 3" : "2 9 3");
 }
 
@@ -250,13 +251,13 @@ START_TEST(a_directory_that_does_not_do_is_refused_by_file)
     };
     teardown();
     fixture_open_directory();
-    ck_assert(!wordpiece_open(fixture.directory, &tokenizer, &why) && !tokenizer);
-    assert_contains(why.text, "vocab.txt: No such file");
+    ck_assert(clattn__wordpiece_open(fixture.directory, &tokenizer) != CLATTN_OK && !tokenizer);
+    assert_contains(clattn_error(), "vocab.txt: No such file");
     file_write_text(fixture.directory, "vocab.txt", "a\nb\n");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         file_write_text(fixture.directory, "tokenizer_config.json", cases[i].config);
-        ck_assert(!wordpiece_open(fixture.directory, &tokenizer, &why) && !tokenizer);
-        assert_contains(why.text, cases[i].words);
+        ck_assert(clattn__wordpiece_open(fixture.directory, &tokenizer) != CLATTN_OK && !tokenizer);
+        assert_contains(clattn_error(), cases[i].words);
     }
     fixture_close_directory();
 }

@@ -1,0 +1,27 @@
+/* clattn_models - language models and sentence encoders on clattn's operations: a library of its
+ * own, libclattn_models, that uses nothing of clattn but its public headers.
+ *
+ *   gguf.h       a model's file: metadata and tensors
+ *   tokenizer.h  text to token ids and back; chat templates
+ *   model.h      a language model: tokens in, logits out; its cache
+ *   sampler.h    from logits to the next token
+ *   sources.h    which documents an answer came from
+ *   encoder.h    texts as vectors
+ *   array.h      arrays in .npy and .safetensors files
+ *   text.h       bytes, UTF-8 and lists of ids, which the others use
+ *
+ * The conventions are those of clattn/clattn.h: clattn_status and clattn_error(), outputs written
+ * on CLATTN_OK only, {0} for everything default, handles destroyed by NULL, too. */
+#ifndef CLATTN_MODELS_H
+#define CLATTN_MODELS_H
+
+#include <clattn/models/array.h>
+#include <clattn/models/encoder.h>
+#include <clattn/models/gguf.h>
+#include <clattn/models/model.h>
+#include <clattn/models/sampler.h>
+#include <clattn/models/sources.h>
+#include <clattn/models/text.h>
+#include <clattn/models/tokenizer.h>
+
+#endif /* CLATTN_MODELS_H */
