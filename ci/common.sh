@@ -201,16 +201,17 @@ kernels_for() {
 emulated_engines() { sed -n 's/^ *EMULATED("\(.*\)",.*/\1/p' src/ops/attention/variants.c; }
 
 # small_cases KEYS [OP]: the smoke and ci cases (of an operation) with at most so many keys or
-# columns, and 200 columns of keys and values together for each, one a line, for devices that are slow.
+# columns, and at most $work multiply-adds of attention, one a line, for devices that are slow.
+work=1000000
 small_cases() {
-  cat tests/cases/smoke.txt tests/cases/ci.txt | awk -v keys="$1" -v op="${2:-}" '
+  cat tests/cases/smoke.txt tests/cases/ci.txt | awk -v keys="$1" -v op="${2:-}" -v work="$work" '
     !/^[a-z]/ || (op != "" && $1 != op) { next }
-    { n = 0; d = 0; v = 0
-      for (i = 1; i < NF; i++) {
-        if ($i ~ /^--(nk|columns)$/) n = $(i + 1)
-        if ($i == "--head-dim") d = $(i + 1)
-        if ($i == "--value-dim") v = $(i + 1) }
-      if (n <= keys && n * (d + (v ? v : d)) <= keys * 200) print }'
+    { delete number
+      for (i = 1; i < NF; i++) number[$i] = $(i + 1)
+      dim = number["--head-dim"]; values = number["--value-dim"] ? number["--value-dim"] : dim
+      batch = number["--batch"] ? number["--batch"] : 1; queries = number["--nq"] ? number["--nq"] : 20
+      if (number["--nk"] <= keys && number["--columns"] <= keys && number["--nk"] * (dim + values) <= keys * 300 &&
+          batch * number["--heads"] * queries * number["--nk"] * (dim + values) <= work) print }'
 }
 
 # turn N: of the lines that it reads every Nth, others each day; in the long tier all.
