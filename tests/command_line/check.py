@@ -14,11 +14,13 @@ CLATTN, KERNELS = Path(sys.argv[1]).resolve(), sys.argv[2]
 OP = ("--op", "topk")  # quick to compile
 
 
-def check(*options, status=0, directory=None, kernels=None):
+def check(*options, status=0, directory=None, kernels=None, stdin=None):
     environment = dict(os.environ)
     if kernels:
         environment["CLATTN_KERNEL_DIR"] = str(kernels)
-    answer = subprocess.run([CLATTN, "check", *options], capture_output=True, text=True, cwd=directory, env=environment)
+    answer = subprocess.run(
+        [CLATTN, "check", *options], capture_output=True, text=True, cwd=directory, env=environment, input=stdin
+    )
     assert answer.returncode == status, (options, answer.returncode, answer.stdout, answer.stderr)
     return answer
 
@@ -88,12 +90,47 @@ def a_wrong_kernel_is_in_the_report(folder):
     report.unlink()
 
 
+def a_pair_that_no_case_has_is_told(folder):
+    """Two options that only ever come alone; a case with both, and the pair is no longer missing."""
+    path = folder / "cases.txt"
+    lines = ["# a comment", "norm --rows 2 --columns 20 --rms", "", "norm --rows 2 --columns 20 --bias"]
+    path.write_text("\n".join(lines) + "\n")
+    options = ("--kernel", "softmax,block/norm", "--coverage")
+    table = check("--cases", str(path), *options, status=1).stdout
+    pair = "block/norm: no case has ABOUT_MEAN=0 with WITH_BIAS=1, as this has: norm "
+    assert pair in table, table
+    assert [line for line in table.splitlines() if line.startswith("block/norm ")], table
+    lines += ["norm --rows 2 --columns 20 --rms --bias", "norm --rows 2 --columns 20"]
+    table = check("--cases", "-", *options, stdin="\n".join(lines)).stdout
+    assert "no case has" not in table and "block/norm" in table, table
+    path.unlink()
+
+
+def compiled_programs_are_kept_where_asked(folder):
+    cache = folder / "cache"
+    options = ("--case", "norm --rows 2 --columns 20", "--kernel", "block/norm", "--cache-dir", str(cache))
+
+    def kept():
+        return {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
+
+    check(*options)
+    first = kept()
+    assert first
+    check(*options)
+    assert kept() == first, "the second run wrote nothing"
+    shutil.rmtree(cache)
+
+
 with tempfile.TemporaryDirectory() as name:
     folder = Path(name)
     whole = a_report_is_written_and_named(folder)
     everything_is_run_without_a_limit(folder, whole)
     late_cases_are_left_out_and_counted(folder)
     a_wrong_kernel_is_in_the_report(folder)
+    a_pair_that_no_case_has_is_told(folder)
+    compiled_programs_are_kept_where_asked(folder)
+    refused("--cases", str(folder / "none.txt"), status=1, names="none.txt")
+    refused("--cases", "-", "--case", "norm", status=2, names="--cases")
     refused("--full", "--report", str(folder / "none" / "x.json"), status=1, names="--report")
     refused("--full", "--smoke", status=2, names="--full")
     refused("--seconds", "5", status=2, names="--seconds")
