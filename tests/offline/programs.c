@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LINE_BYTES = 512 };
+enum { LINE_BYTES = 1024 };
 
 static const char *folder;
 static char now[LINE_BYTES]; /* the case, a tab, the kernel; "" = none */
