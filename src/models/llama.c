@@ -10,12 +10,12 @@
 enum { LOGIT_ROWS = 4 }; /* that are computed at once */
 
 struct clattn_model {
-    home home;
+    clattn__home home;
     const clattn_gguf *file;
     clattn_model_shape shape;
     int32_t room, used;                   /* rows of the cache, and of those in use */
     const clattn_gguf_tensor *embeddings; /* in the file; rows are widened one by one */
-    buffers kept;                         /* every device buffer made here */
+    clattn__buffers kept;                 /* every device buffer made here */
     clattn_op **layers;
     clattn_op *norm, *output;
     clattn_tensor norm_weight;
@@ -71,11 +71,11 @@ static clattn_status make_tensor(clattn_model *m, clattn_type type, int64_t rows
 }
 
 /* weights: what the layer keeps copies of, or holds. */
-static clattn_status make_layer(clattn_model *m, int layer, buffers *weights)
+static clattn_status make_layer(clattn_model *m, int layer, clattn__buffers *weights)
 {
     const clattn_model_shape *s = &m->shape;
     clattn_layer_desc desc = layer_of(m);
-    const llama_loader loader = {&m->home, m->file, s, weights};
+    const clattn__llama_loader loader = {&m->home, m->file, s, weights};
     TRY(clattn__llama_load_layer(&loader, layer, &desc));
     TRY(make_tensor(m, CLATTN_F16, m->room, s->kv_heads, s->head_dim, &m->k_cache[layer]));
     TRY(make_tensor(m, CLATTN_F16, m->room, s->kv_heads, s->head_dim, &m->v_cache[layer]));
@@ -85,20 +85,20 @@ static clattn_status make_layer(clattn_model *m, int layer, buffers *weights)
 
 static clattn_status open_layer(clattn_model *m, int layer)
 {
-    buffers weights = {0};
+    clattn__buffers weights = {0};
     const clattn_status status = make_layer(m, layer, &weights);
     clattn__buffers_release(&weights);
     return status;
 }
 
 /* The last norm, and logits: by a matrix of their own, or the embeddings. */
-static clattn_status make_output(clattn_model *m, buffers *weights)
+static clattn_status make_output(clattn_model *m, clattn__buffers *weights)
 {
     const clattn_model_shape *s = &m->shape;
     const bool tied = !clattn_gguf_has_tensor(m->file, "output.weight");
     const char *name = tied ? "token_embd.weight" : "output.weight";
-    const llama_loader passing = {&m->home, m->file, s, weights},
-                       kept = {&m->home, m->file, s, &m->kept};
+    const clattn__llama_loader passing = {&m->home, m->file, s, weights},
+                               kept = {&m->home, m->file, s, &m->kept};
     const clattn_norm_desc last = {
         .kind = CLATTN_RMS_NORM, .weight = true, .epsilon = (float)s->epsilon};
     clattn_project_desc output = {.in_dim = s->model_dim, .out_dim = s->vocabulary};
@@ -114,7 +114,7 @@ static clattn_status make_output(clattn_model *m, buffers *weights)
 
 static clattn_status open_output(clattn_model *m)
 {
-    buffers weights = {0};
+    clattn__buffers weights = {0};
     const clattn_status status = make_output(m, &weights);
     clattn__buffers_release(&weights);
     return status;
@@ -217,7 +217,7 @@ const clattn_model_shape *clattn_model_shape_of(const clattn_model *m) { return 
 const char *clattn_model_kernel(const clattn_model *m) { return clattn_op_kernel(m->layers[0]); }
 int32_t clattn_model_rows(const clattn_model *m) { return m->used; }
 int32_t clattn_model_room(const clattn_model *m) { return m->room; }
-const home *clattn__llama_home(const clattn_model *m) { return &m->home; }
+const clattn__home *clattn__llama_home(const clattn_model *m) { return &m->home; }
 
 clattn_status clattn_model_rewind(clattn_model *m, int32_t rows)
 {

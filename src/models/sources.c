@@ -11,11 +11,11 @@
 #include <stdlib.h>
 
 struct clattn_sources {
-    const home *home; /* the model's */
+    const clattn__home *home; /* the model's */
     clattn_model *model;
-    passages spans;
+    clattn__passages spans;
     clattn_sources_method method;
-    buffers kept;
+    clattn__buffers kept;
     clattn_op *share, *rollout;
     clattn_tensor cuts;
     clattn_tensor mass;     /* of all layers, one after the other */
@@ -336,6 +336,6 @@ clattn_status clattn_sources_shares(clattn_sources *a, clattn_shares *out)
     if (joins(a)) {
         TRY(roll_out(a));
     }
-    const noted n = {a->method, &a->spans, a->layers, a->documents, a->tokens, a->masses};
+    const clattn__noted n = {a->method, &a->spans, a->layers, a->documents, a->tokens, a->masses};
     return clattn__shares_add_up(&n, out);
 }

@@ -38,6 +38,20 @@ with_flags() {
   "$@"
 }
 
+# Nothing foreign is in the libraries, and shared ones say what they are.
+names() {
+  local suffix=a library found=()
+  [ "$kind" = static ] || suffix=so
+  for library in libclattn libclattn_models; do
+    found+=("$(readlink -f "$(find "$prefix" -name "$library.$suffix")")")
+  done
+  python3 "$root/tests/header_test/symbols.py" "${found[@]}"
+  if [ "$kind" = shared ]; then
+    readelf -d "${found[0]}" | grep -F "[libclattn.so.0]"
+    readelf -d "${found[1]}" | grep -F "[libclattn_models.so.0]"
+  fi
+}
+
 by_pkg_config() {
   local programs=$work/programs out="$work/by_pkg_config $kind"
   PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name clattn_models.pc)")
@@ -88,6 +102,7 @@ step() {
 for kind in static shared; do
   prefix="$work/a $kind prefix"
   step install_libraries
+  step names
   step by_pkg_config
   if command -v cmake >/dev/null; then
     step by_cmake

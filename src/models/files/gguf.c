@@ -155,7 +155,8 @@ static clattn_status read_all(clattn_gguf *file)
     return read_tensors(file, tensors);
 }
 
-static clattn_status make(mapped_file mapped, const void *data, size_t bytes, clattn_gguf **out)
+static clattn_status make(clattn__mapped_file mapped, const void *data, size_t bytes,
+                          clattn_gguf **out)
 {
     clattn_gguf *file = calloc(1, sizeof *file);
     if (!file) {
@@ -178,12 +179,12 @@ clattn_status clattn_gguf_parse(const void *data, size_t bytes, clattn_gguf **ou
 {
     NEED(data, "gguf: data");
     NEED(out, "gguf: out");
-    return make((mapped_file){0}, data, bytes, out);
+    return make((clattn__mapped_file){0}, data, bytes, out);
 }
 
 clattn_status clattn_gguf_open(const char *path, clattn_gguf **out)
 {
-    mapped_file mapped;
+    clattn__mapped_file mapped;
     NEED(path, "gguf: path");
     NEED(out, "gguf: out");
     TRY(clattn__map_file(path, &mapped));
