@@ -196,11 +196,8 @@ static clattn_status open_buffers(clattn__bert *b)
         TRY(clattn__buffers_add(&b->home, &b->kept, rows_wanted[i].bytes, rows_wanted[i].data,
                                 rows_wanted[i].to));
     }
-    const cl_int code =
-        clEnqueueFillBuffer(b->home.queue, b->zeros, &zero, sizeof zero, 0, rows, 0, NULL, NULL);
-    return code == CL_SUCCESS
-               ? CLATTN_OK
-               : clattn__opencl_failed("clEnqueueFillBuffer gave OpenCL error %d", code);
+    return CL(clEnqueueFillBuffer, b->home.queue, b->zeros, &zero, sizeof zero, 0, rows, 0, NULL,
+              NULL);
 }
 
 /* Where the tokens of a batch lie, on the device. */
@@ -220,12 +217,8 @@ static clattn_status upload(clattn__bert *b, const clattn__bert_batch *batch)
                 {b->places, b->place, tokens},
                 {b->starts, batch->starts, batch->texts + 1}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const cl_int code = clEnqueueWriteBuffer(b->home.queue, rows[i].mem, CL_FALSE, 0,
-                                                 (size_t)rows[i].count * sizeof(int32_t),
-                                                 rows[i].from, 0, NULL, NULL);
-        if (code != CL_SUCCESS) {
-            return clattn__opencl_failed("clEnqueueWriteBuffer gave OpenCL error %d", code);
-        }
+        TRY(CL(clEnqueueWriteBuffer, b->home.queue, rows[i].mem, CL_FALSE, 0,
+               (size_t)rows[i].count * sizeof(int32_t), rows[i].from, 0, NULL, NULL));
     }
     return CLATTN_OK;
 }
@@ -283,10 +276,8 @@ clattn_status clattn__bert_encode(clattn__bert *b, const clattn__bert_batch *bat
         clFinish(b->home.queue); /* the batch is the caller's again */
         return status;
     }
-    TRY(clattn__home_read(&b->home, b->sentences, (size_t)batch->texts * row, sentences,
-                          "sentences"));
-    return tokens ? clattn__home_read(&b->home, b->x, (size_t)count * row, tokens, "tokens")
-                  : CLATTN_OK;
+    TRY(clattn__home_read(&b->home, b->sentences, (size_t)batch->texts * row, sentences));
+    return tokens ? clattn__home_read(&b->home, b->x, (size_t)count * row, tokens) : CLATTN_OK;
 }
 
 /* ---- All of it ---------------------------------------------------------------------------- */

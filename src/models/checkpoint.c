@@ -61,12 +61,8 @@ static clattn_status fill(const clattn__checkpoint *c, const clattn__checkpoint_
                           const clattn_array *values)
 {
     const size_t bytes = (size_t)clattn_array_count(values) * sizeof(float);
-    const cl_int code =
-        clEnqueueWriteBuffer(c->home->queue, w->to->mem, CL_TRUE, (size_t)w->part * bytes, bytes,
-                             values->data, 0, NULL, NULL);
-    return code == CL_SUCCESS
-               ? CLATTN_OK
-               : clattn__opencl_failed("clEnqueueWriteBuffer gave OpenCL error %d", code);
+    return CL(clEnqueueWriteBuffer, c->home->queue, w->to->mem, CL_TRUE, (size_t)w->part * bytes,
+              bytes, values->data, 0, NULL, NULL);
 }
 
 static clattn_status load(const clattn__checkpoint *c, const char *prefix,

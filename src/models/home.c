@@ -10,10 +10,7 @@ clattn_status clattn__home_open(clattn_context *context, cl_command_queue queue,
     if (!context || !queue) {
         return clattn__refuse("%s: %s is NULL", what, context ? "queue" : "context");
     }
-    const cl_int code = clRetainCommandQueue(queue);
-    if (code != CL_SUCCESS) {
-        return clattn__opencl_failed("%s: clRetainCommandQueue gave OpenCL error %d", what, code);
-    }
+    TRY(CL(clRetainCommandQueue, queue));
     *out = (clattn__home){context, queue};
     return CLATTN_OK;
 }
@@ -35,23 +32,19 @@ clattn_status clattn__home_buffer(const clattn__home *h, size_t bytes, const voi
     cl_mem mem = clCreateBuffer(clattn_context_cl(h->context), flags, bytes ? bytes : 1,
                                 data && bytes ? (void *)(uintptr_t)data : NULL, &code);
     if (code != CL_SUCCESS) {
-        return clattn__opencl_failed("no room for %zu bytes on %s (OpenCL error %d)", bytes,
-                                     clattn_context_facts(h->context)->name, code);
+        return clattn__within(clattn__opencl_status(code, "clCreateBuffer"),
+                              "no room for %zu bytes on %s", bytes,
+                              clattn_context_facts(h->context)->name);
     }
     *out = mem;
     return CLATTN_OK;
 }
 
-clattn_status clattn__home_read(const clattn__home *h, cl_mem mem, size_t bytes, void *to,
-                                const char *what)
+clattn_status clattn__home_read(const clattn__home *h, cl_mem mem, size_t bytes, void *to)
 {
-    cl_int code = clFinish(h->queue);
-    if (code == CL_SUCCESS && bytes) {
-        code = clEnqueueReadBuffer(h->queue, mem, CL_TRUE, 0, bytes, to, 0, NULL, NULL);
-    }
-    return code == CL_SUCCESS
-               ? CLATTN_OK
-               : clattn__opencl_failed("%s: reading the result gave OpenCL error %d", what, code);
+    TRY(CL(clFinish, h->queue));
+    return bytes ? CL(clEnqueueReadBuffer, h->queue, mem, CL_TRUE, 0, bytes, to, 0, NULL, NULL)
+                 : CLATTN_OK;
 }
 
 /* ---- Buffers that have one owner and end together ----------------------------------------- */

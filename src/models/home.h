@@ -20,10 +20,8 @@ void clattn__home_close(clattn__home *h);
 clattn_status clattn__home_buffer(const clattn__home *h, size_t bytes, const void *data,
                                   cl_mem *out);
 
-/* Waits for all that was enqueued and copies a buffer back; what names it in the text of a failure.
- */
-clattn_status clattn__home_read(const clattn__home *h, cl_mem mem, size_t bytes, void *to,
-                                const char *what);
+/* Waits for all that was enqueued and copies a buffer back. */
+clattn_status clattn__home_read(const clattn__home *h, cl_mem mem, size_t bytes, void *to);
 
 /* ---- Buffers that have one owner and end together ----------------------------------------- */
 

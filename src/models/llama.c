@@ -243,11 +243,8 @@ static clattn_tensor some_rows(const clattn_tensor *tensor, int64_t first, int64
 static clattn_status write_buffer(const clattn_model *m, const clattn_tensor *to, const void *data,
                                   size_t bytes)
 {
-    const cl_int code =
-        clEnqueueWriteBuffer(m->home.queue, to->mem, CL_FALSE, 0, bytes, data, 0, NULL, NULL);
-    return code == CL_SUCCESS
-               ? CLATTN_OK
-               : clattn__opencl_failed("writing to the device gave OpenCL error %d", code);
+    return CL(clEnqueueWriteBuffer, m->home.queue, to->mem, CL_FALSE, 0, bytes, data, 0, NULL,
+              NULL);
 }
 
 static clattn_status put_in(clattn_model *m, const int32_t *tokens, int32_t count)
@@ -342,10 +339,7 @@ static clattn_status take_logits(clattn_model *m, int32_t row, int32_t count, fl
     TRY(clattn_norm_run(m->norm, queue, &norm, NULL));
     TRY(clattn_project_run(m->output, queue, &output, NULL));
     const size_t bytes = (size_t)count * (size_t)m->shape.vocabulary * sizeof *logits;
-    const cl_int code =
-        clEnqueueReadBuffer(queue, m->logits.mem, CL_TRUE, 0, bytes, logits, 0, NULL, NULL);
-    return code == CL_SUCCESS ? CLATTN_OK
-                              : clattn__opencl_failed("reading logits gave OpenCL error %d", code);
+    return CL(clEnqueueReadBuffer, queue, m->logits.mem, CL_TRUE, 0, bytes, logits, 0, NULL, NULL);
 }
 
 /* At most CLATTN_MODEL_STEP tokens; last: the call's last ones. */
@@ -364,9 +358,7 @@ static clattn_status run_step(clattn_model *m, const int32_t *tokens, int32_t co
         }
         *logits += (size_t)some * (size_t)m->shape.vocabulary;
     }
-    const cl_int code = clFinish(m->home.queue);
-    return code == CL_SUCCESS ? CLATTN_OK
-                              : clattn__opencl_failed("the device failed, OpenCL error %d", code);
+    return CL(clFinish, m->home.queue);
 }
 
 static clattn_status check_tokens(const clattn_model *m, const int32_t *tokens, int32_t count)

@@ -76,19 +76,15 @@ static clattn_status join_buffers(const clattn__llama_loader *l, const cl_mem *p
 {
     size_t bytes[JOINED_MOST] = {0}, sum = 0, at = 0;
     for (int i = 0; i < count; i++) {
-        clGetMemObjectInfo(parts[i], CL_MEM_SIZE, sizeof bytes[i], &bytes[i], NULL);
+        TRY(CL(clGetMemObjectInfo, parts[i], CL_MEM_SIZE, sizeof bytes[i], &bytes[i], NULL));
         sum += bytes[i];
     }
     TRY(clattn__buffers_add(l->home, l->owner, sum, NULL, out));
-    cl_int code = CL_SUCCESS;
-    for (int i = 0; code == CL_SUCCESS && i < count; at += bytes[i], i++) {
-        code = clEnqueueCopyBuffer(l->home->queue, parts[i], *out, 0, at, bytes[i], 0, NULL, NULL);
+    for (int i = 0; i < count; at += bytes[i], i++) {
+        TRY(CL(clEnqueueCopyBuffer, l->home->queue, parts[i], *out, 0, at, bytes[i], 0, NULL,
+               NULL));
     }
-    /* What packs weights does so in another queue. */
-    const cl_int finished = clFinish(l->home->queue);
-    code = code == CL_SUCCESS ? finished : code;
-    return code == CL_SUCCESS ? CLATTN_OK
-                              : clattn__opencl_failed("copying weights gave OpenCL error %d", code);
+    return CL(clFinish, l->home->queue); /* what packs weights does so in another queue */
 }
 
 /* Linear parts of the same input as one, which is left empty where they are of several types, or

@@ -246,11 +246,8 @@ static clattn_status read_rows(const clattn_sources *a, const clattn_tensor *fro
                                int64_t count, float *to)
 {
     const size_t bytes = a->spans.count * sizeof *to;
-    const cl_int code = clEnqueueReadBuffer(a->home->queue, from->mem, CL_TRUE, (size_t)row * bytes,
-                                            (size_t)count * bytes, to, 0, NULL, NULL);
-    return code == CL_SUCCESS
-               ? CLATTN_OK
-               : clattn__opencl_failed("reading attribution gave OpenCL error %d", code);
+    return CL(clEnqueueReadBuffer, a->home->queue, from->mem, CL_TRUE, (size_t)row * bytes,
+              (size_t)count * bytes, to, 0, NULL, NULL);
 }
 
 /* The span that ends with the token that made the n-th of the answer. */
