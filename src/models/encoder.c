@@ -237,6 +237,26 @@ static clattn_status encode_all(clattn__bert *model, const clattn_encoder_args *
     return CLATTN_OK;
 }
 
+/* They may be another encoder's. */
+static clattn_status check_texts(const clattn_encoder *e, const clattn_encoder_texts *t)
+{
+    const clattn__bert_config *facts = clattn__bert_facts(e->model);
+    for (size_t i = 0; i < t->count; i++) {
+        const size_t length = t->starts[i + 1] - t->starts[i];
+        if (length < 1 || length > (size_t)facts->positions) {
+            return clattn__refuse("encoder: text %zu has %zu tokens, the model has %d positions", i,
+                                  length, (int)facts->positions);
+        }
+    }
+    for (size_t i = 0; i < t->ids.count; i++) {
+        if (t->ids.items[i] < 0 || t->ids.items[i] >= facts->vocabulary) {
+            return clattn__refuse("encoder: token %d is not 0..%d", (int)t->ids.items[i],
+                                  (int)facts->vocabulary - 1);
+        }
+    }
+    return CLATTN_OK;
+}
+
 clattn_status clattn_encoder_run(clattn_encoder *e, const clattn_encoder_args *args)
 {
     bench b = {0};
@@ -244,6 +264,7 @@ clattn_status clattn_encoder_run(clattn_encoder *e, const clattn_encoder_args *a
     NEED(args, "encoder: args");
     NEED(args->texts, "encoder: texts");
     NEED(args->sentences || args->texts->count == 0, "encoder: sentences");
+    TRY(check_texts(e, args->texts));
     sized *order = sort_by_length(args->texts);
     const clattn_status status = order && make_bench(e->model, args->tokens != NULL, &b)
                                      ? encode_all(e->model, args, order, &b)

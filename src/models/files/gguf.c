@@ -3,7 +3,6 @@
 #include "gguf_values.h"
 #include "models/common/error.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,8 +207,7 @@ size_t clattn_gguf_tensors(const clattn_gguf *file) { return file->tensor_count;
 
 const clattn_gguf_tensor *clattn_gguf_tensor_at(const clattn_gguf *file, size_t index)
 {
-    assert(index < file->tensor_count);
-    return &file->tensors[index];
+    return index < file->tensor_count ? &file->tensors[index] : NULL;
 }
 
 bool clattn_gguf_has_tensor(const clattn_gguf *file, const char *name)

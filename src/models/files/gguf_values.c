@@ -2,7 +2,6 @@
 #include "gguf_values.h"
 #include "models/common/error.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,30 +228,39 @@ clattn_status clattn_gguf_array_of(const clattn_gguf *file, const char *key, cla
     return CLATTN_OK;
 }
 
-static const unsigned char *step(clattn_gguf_array *array, size_t bytes)
+/* The next element, if there is one and it is of the kind; else NULL. */
+static const unsigned char *step(clattn_gguf_array *array, bool (*is_kind)(uint32_t))
 {
     const unsigned char *at = array->at;
-    assert(array->left > 0);
+    if (array->left == 0 || !is_kind(array->type)) {
+        return NULL;
+    }
     array->left--;
-    array->at += bytes;
+    array->at +=
+        is_string(array->type) ? sizeof(uint64_t) + string_at(at).length : type_bytes[array->type];
     return at;
 }
 
 int64_t clattn_gguf_next_integer(clattn_gguf_array *array)
 {
-    return integer_at(step(array, type_bytes[array->type]), array->type);
+    const unsigned char *at = step(array, is_integer);
+    return at ? integer_at(at, array->type) : 0;
 }
 
 double clattn_gguf_next_float(clattn_gguf_array *array)
 {
-    return float_at(step(array, type_bytes[array->type]), array->type);
+    const unsigned char *at = step(array, is_float);
+    return at ? float_at(at, array->type) : 0;
 }
 
-bool clattn_gguf_next_bool(clattn_gguf_array *array) { return *step(array, 1) != 0; }
+bool clattn_gguf_next_bool(clattn_gguf_array *array)
+{
+    const unsigned char *at = step(array, is_bool);
+    return at && *at != 0;
+}
 
 clattn_text clattn_gguf_next_string(clattn_gguf_array *array)
 {
-    const clattn_text text = string_at(array->at);
-    step(array, sizeof(uint64_t) + text.length);
-    return text;
+    const unsigned char *at = step(array, is_string);
+    return at ? string_at(at) : (clattn_text){"", 0};
 }
