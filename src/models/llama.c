@@ -1,3 +1,11 @@
+/* A language model of the llama architecture (Touvron et al. 2023), x being a row for each token:
+ *
+ *   x = embedding of the token
+ *   x = x + attention(norm(x)), x = x + ffn(norm(x))     in every layer
+ *   logits = output(norm(x))
+ *
+ * Embeddings are widened here, row by row, as they lie in the file; the layers are clattn_layer's,
+ * with rotary positions and a cache in f16. */
 #include "llama.h"
 
 #include "common/error.h"
@@ -24,7 +32,7 @@ struct clattn_model {
     clattn_tensor lengths;                /* .. and rows of the cache in use before and after it */
     cl_mem scratch;
     size_t scratch_bytes;
-    float *host;                     /* LLAMA_MOST rows of embeddings */
+    float *host;                     /* CLATTN_MODEL_STEP rows of embeddings */
     int32_t around[2];               /* lengths, on the host */
     clattn_model_attended *attended; /* NULL = nobody watches */
     void *user;
@@ -386,6 +394,9 @@ clattn_status clattn_model_run(clattn_model *m, const int32_t *tokens, int32_t c
     clattn_status status = CLATTN_OK;
     NEED(m, "model");
     NEED(tokens, "model: tokens");
+    if (which != CLATTN_LOGITS_LAST && which != CLATTN_LOGITS_ALL) {
+        return clattn__refuse("model: which is %d", (int)which);
+    }
     TRY(check_tokens(m, tokens, count));
     const int32_t before = m->used;
     for (int32_t n = 0; status == CLATTN_OK && n < count; n += CLATTN_MODEL_STEP) {
