@@ -20,22 +20,22 @@
 /* Tokens at once: enough to keep every core busy, and for CPUs few enough to stay in the caches. */
 enum { ROOM_CPU = 1024, ROOM_OTHER = 8192 };
 
-struct bert {
-    home home;
-    bert_config config;
+struct clattn__bert {
+    clattn__home home;
+    clattn__bert_config config;
     int32_t room;
     clattn_op *embed, *norm, **layers, *mean, *unit;
     clattn_tensor words, positions, types; /* tables */
     clattn_norm_weights norm_weights;
     clattn_tensor unit_weight;
-    buffers kept;
+    clattn__buffers kept;
     cl_mem ids, places, starts, each, x, zeros, sentences, scratch;
     int32_t *place; /* of each token in its text */
 };
 
-const bert_config *clattn__bert_facts(const bert *b) { return &b->config; }
-const char *clattn__bert_kernel(const bert *b) { return clattn_op_kernel(b->layers[0]); }
-int32_t clattn__bert_room(const bert *b) { return b->room; }
+const clattn__bert_config *clattn__bert_facts(const clattn__bert *b) { return &b->config; }
+const char *clattn__bert_kernel(const clattn__bert *b) { return clattn_op_kernel(b->layers[0]); }
+int32_t clattn__bert_room(const clattn__bert *b) { return b->room; }
 
 /* ---- The ops ----------------------------------------------------------------------------- */
 
@@ -44,11 +44,11 @@ static clattn_status created(clattn_status status)
     return status == CLATTN_OK ? status : clattn__within(status, "%s", "choosing a kernel");
 }
 
-static clattn_status open_embeddings(bert *b, const checkpoint *c)
+static clattn_status open_embeddings(clattn__bert *b, const clattn__checkpoint *c)
 {
-    const bert_config *f = &b->config;
+    const clattn__bert_config *f = &b->config;
     const int64_t columns = f->columns;
-    const checkpoint_row weights[] = {
+    const clattn__checkpoint_row weights[] = {
         {"word_embeddings.weight", &b->words, f->vocabulary, columns},
         {"position_embeddings.weight", &b->positions, f->positions, columns},
         {"token_type_embeddings.weight", &b->types, f->types, columns},
@@ -64,18 +64,18 @@ static clattn_status open_embeddings(bert *b, const checkpoint *c)
     return created(clattn_norm_create(c->home->context, &norm, &b->norm));
 }
 
-static clattn_attention_desc attention_of(const bert_config *f)
+static clattn_attention_desc attention_of(const clattn__bert_config *f)
 {
     return (clattn_attention_desc){
         .head_dim = f->columns / f->heads, .query_heads = f->heads, .packed = true};
 }
 
-static clattn_status open_layer(bert *b, const checkpoint *c, int32_t number)
+static clattn_status open_layer(clattn__bert *b, const clattn__checkpoint *c, int32_t number)
 {
-    const bert_config *f = &b->config;
+    const clattn__bert_config *f = &b->config;
     const int64_t columns = f->columns, hidden = f->hidden;
     char prefix[64];
-    buffers packed = {0}; /* into the layer, which has copies then */
+    clattn__buffers packed = {0}; /* into the layer, which has copies then */
     clattn_layer_desc d = {.model_dim = f->columns,
                            .hidden_dim = f->hidden,
                            .attention = attention_of(f),
@@ -83,7 +83,7 @@ static clattn_status open_layer(bert *b, const checkpoint *c, int32_t number)
                            .epsilon = f->epsilon,
                            .activation = f->activation};
     clattn_attention_weights *a = &d.self_attention;
-    const checkpoint_row weights[] = {
+    const clattn__checkpoint_row weights[] = {
         {"attention.self.query.weight", &a->qkv.weight, columns, columns, 0, 3},
         {"attention.self.query.bias", &a->qkv.bias, 0, columns, 0, 3},
         {"attention.self.key.weight", &a->qkv.weight, columns, columns, 1, 3},
@@ -112,7 +112,7 @@ static clattn_status open_layer(bert *b, const checkpoint *c, int32_t number)
 }
 
 /* 1 / sqrt(columns), columns times. */
-static clattn_status make_unit_weight(bert *b)
+static clattn_status make_unit_weight(clattn__bert *b)
 {
     const int32_t columns = b->config.columns;
     const size_t bytes = (size_t)columns * sizeof(float);
@@ -130,7 +130,7 @@ static clattn_status make_unit_weight(bert *b)
     return status;
 }
 
-static clattn_status open_sentence(bert *b)
+static clattn_status open_sentence(clattn__bert *b)
 {
     const clattn_attention_desc mean = attention_of(&b->config);
     const clattn_norm_desc unit = {.kind = CLATTN_RMS_NORM, .weight = true, .epsilon = 1e-24F};
@@ -152,7 +152,8 @@ static clattn_tensor numbers_of(cl_mem mem, int64_t rows, int64_t columns)
 }
 
 /* What a text's tokens are to their layers. */
-static clattn_layer_args layer_args(const bert *b, int64_t texts, int64_t tokens, int32_t longest)
+static clattn_layer_args layer_args(const clattn__bert *b, int64_t texts, int64_t tokens,
+                                    int32_t longest)
 {
     const clattn_tensor x = rows_of(b->x, tokens, 1, b->config.columns);
     const clattn_tensor starts = numbers_of(b->starts, 1, texts + 1);
@@ -163,9 +164,9 @@ static clattn_layer_args layer_args(const bert *b, int64_t texts, int64_t tokens
         .scratch = b->scratch};
 }
 
-static clattn_status open_buffers(bert *b)
+static clattn_status open_buffers(clattn__bert *b)
 {
-    const bert_config *f = &b->config;
+    const clattn__bert_config *f = &b->config;
     const size_t room = (size_t)b->room, number = sizeof(int32_t);
     const size_t rows = room * (size_t)f->columns * sizeof(float);
     const clattn_layer_args args = layer_args(b, 1, b->room, b->room);
@@ -195,15 +196,12 @@ static clattn_status open_buffers(bert *b)
         TRY(clattn__buffers_add(&b->home, &b->kept, rows_wanted[i].bytes, rows_wanted[i].data,
                                 rows_wanted[i].to));
     }
-    const cl_int code =
-        clEnqueueFillBuffer(b->home.queue, b->zeros, &zero, sizeof zero, 0, rows, 0, NULL, NULL);
-    return code == CL_SUCCESS
-               ? CLATTN_OK
-               : clattn__opencl_failed("clEnqueueFillBuffer gave OpenCL error %d", code);
+    return CL(clEnqueueFillBuffer, b->home.queue, b->zeros, &zero, sizeof zero, 0, rows, 0, NULL,
+              NULL);
 }
 
 /* Where the tokens of a batch lie, on the device. */
-static clattn_status upload(bert *b, const bert_batch *batch)
+static clattn_status upload(clattn__bert *b, const clattn__bert_batch *batch)
 {
     const int32_t tokens = batch->starts[batch->texts];
     for (int32_t t = 0; t < batch->texts; t++) {
@@ -219,19 +217,15 @@ static clattn_status upload(bert *b, const bert_batch *batch)
                 {b->places, b->place, tokens},
                 {b->starts, batch->starts, batch->texts + 1}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const cl_int code = clEnqueueWriteBuffer(b->home.queue, rows[i].mem, CL_FALSE, 0,
-                                                 (size_t)rows[i].count * sizeof(int32_t),
-                                                 rows[i].from, 0, NULL, NULL);
-        if (code != CL_SUCCESS) {
-            return clattn__opencl_failed("clEnqueueWriteBuffer gave OpenCL error %d", code);
-        }
+        TRY(CL(clEnqueueWriteBuffer, b->home.queue, rows[i].mem, CL_FALSE, 0,
+               (size_t)rows[i].count * sizeof(int32_t), rows[i].from, 0, NULL, NULL));
     }
     return CLATTN_OK;
 }
 
-static clattn_status enqueue(const bert *b, int64_t texts, int64_t tokens, int32_t longest)
+static clattn_status enqueue(const clattn__bert *b, int64_t texts, int64_t tokens, int32_t longest)
 {
-    const bert_config *f = &b->config;
+    const clattn__bert_config *f = &b->config;
     const cl_command_queue queue = b->home.queue;
     const int64_t heads = f->heads, columns = f->columns / f->heads;
     const clattn_layer_args layer = layer_args(b, texts, tokens, longest);
@@ -262,7 +256,8 @@ static clattn_status enqueue(const bert *b, int64_t texts, int64_t tokens, int32
     return clattn_norm_run(b->unit, queue, &unit, NULL);
 }
 
-clattn_status clattn__bert_encode(bert *b, const bert_batch *batch, float *sentences, float *tokens)
+clattn_status clattn__bert_encode(clattn__bert *b, const clattn__bert_batch *batch,
+                                  float *sentences, float *tokens)
 {
     const int32_t count = batch->starts[batch->texts];
     const size_t row = (size_t)b->config.columns * sizeof(float);
@@ -281,15 +276,13 @@ clattn_status clattn__bert_encode(bert *b, const bert_batch *batch, float *sente
         clFinish(b->home.queue); /* the batch is the caller's again */
         return status;
     }
-    TRY(clattn__home_read(&b->home, b->sentences, (size_t)batch->texts * row, sentences,
-                          "sentences"));
-    return tokens ? clattn__home_read(&b->home, b->x, (size_t)count * row, tokens, "tokens")
-                  : CLATTN_OK;
+    TRY(clattn__home_read(&b->home, b->sentences, (size_t)batch->texts * row, sentences));
+    return tokens ? clattn__home_read(&b->home, b->x, (size_t)count * row, tokens) : CLATTN_OK;
 }
 
 /* ---- All of it ---------------------------------------------------------------------------- */
 
-static clattn_status open_weights(bert *b, const checkpoint *c)
+static clattn_status open_weights(clattn__bert *b, const clattn__checkpoint *c)
 {
     TRY(open_embeddings(b, c));
     for (int32_t i = 0; i < b->config.layers; i++) {
@@ -299,10 +292,10 @@ static clattn_status open_weights(bert *b, const checkpoint *c)
     return open_buffers(b);
 }
 
-static clattn_status open_model(bert *b, clattn_context *context, cl_command_queue queue,
+static clattn_status open_model(clattn__bert *b, clattn_context *context, cl_command_queue queue,
                                 const char *directory)
 {
-    checkpoint c;
+    clattn__checkpoint c;
     TRY(clattn__bert_config_read(directory, &b->config));
     TRY(clattn__home_open(context, queue, "encoder", &b->home));
     const bool cpu = clattn_context_facts(context)->type == CL_DEVICE_TYPE_CPU;
@@ -319,9 +312,9 @@ static clattn_status open_model(bert *b, clattn_context *context, cl_command_que
 }
 
 clattn_status clattn__bert_open(clattn_context *context, cl_command_queue queue,
-                                const char *directory, bert **out)
+                                const char *directory, clattn__bert **out)
 {
-    bert *b = calloc(1, sizeof *b);
+    clattn__bert *b = calloc(1, sizeof *b);
     if (!b) {
         return clattn__no_memory();
     }
@@ -334,7 +327,7 @@ clattn_status clattn__bert_open(clattn_context *context, cl_command_queue queue,
     return status;
 }
 
-void clattn__bert_close(bert *b)
+void clattn__bert_close(clattn__bert *b)
 {
     if (!b) {
         return;

@@ -41,7 +41,7 @@ static clattn_status read_count(const cJSON *json, const char *file, const char 
     return CLATTN_OK;
 }
 
-static clattn_status read_counts(const cJSON *json, bert_config *c)
+static clattn_status read_counts(const cJSON *json, clattn__bert_config *c)
 {
     const struct {
         const char *name;
@@ -93,7 +93,7 @@ static clattn_status check_text(const cJSON *json, const char *name, const char 
                           wanted);
 }
 
-static clattn_status read_model(const cJSON *json, bert_config *c)
+static clattn_status read_model(const cJSON *json, clattn__bert_config *c)
 {
     const cJSON *epsilon = cJSON_GetObjectItemCaseSensitive(json, "layer_norm_eps");
     TRY(check_text(json, "model_type", "bert", false));
@@ -107,7 +107,7 @@ static clattn_status read_model(const cJSON *json, bert_config *c)
                : clattn__refuse("%s: layer_norm_eps must be a positive number", config_name);
 }
 
-static clattn_status read_limit(const cJSON *json, bert_config *c)
+static clattn_status read_limit(const cJSON *json, clattn__bert_config *c)
 {
     int32_t limit = 0;
     TRY(read_count(json, sentence_name, "max_seq_length", &limit));
@@ -115,7 +115,7 @@ static clattn_status read_limit(const cJSON *json, bert_config *c)
     return CLATTN_OK;
 }
 
-static clattn_status check_pooling(const cJSON *json, bert_config *c)
+static clattn_status check_pooling(const cJSON *json, clattn__bert_config *c)
 {
     (void)c;
     for (const cJSON *item = json->child; item; item = item->next) {
@@ -128,16 +128,16 @@ static clattn_status check_pooling(const cJSON *json, bert_config *c)
     return CLATTN_OK;
 }
 
-clattn_status clattn__bert_config_read(const char *directory, bert_config *out)
+clattn_status clattn__bert_config_read(const char *directory, clattn__bert_config *out)
 {
     const struct {
         const char *name;
         bool optional;
-        clattn_status (*read)(const cJSON *json, bert_config *c);
+        clattn_status (*read)(const cJSON *json, clattn__bert_config *c);
     } files[] = {{config_name, false, read_model},
                  {sentence_name, true, read_limit},
                  {pooling_name, true, check_pooling}};
-    bert_config c = {0};
+    clattn__bert_config c = {0};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         cJSON *json = NULL;
         if (files[i].optional && !clattn__file_is_in(directory, files[i].name)) {

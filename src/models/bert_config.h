@@ -4,17 +4,17 @@
 
 #include <clattn/block.h>
 
-typedef struct bert_config {
+typedef struct clattn__bert_config {
     int32_t vocabulary, positions, types; /* rows of the three tables of embeddings */
     int32_t columns, hidden;              /* of a token, and within the feed-forward */
     int32_t heads, layers;
     int32_t most_tokens; /* of a text, [CLS] and [SEP] included */
     float epsilon;
     clattn_activation activation;
-} bert_config;
+} clattn__bert_config;
 
 /* config.json, and of a sentence encoder sentence_bert_config.json and 1_Pooling/config.json, which
  * may be absent.  The text of a refusal names the file. */
-clattn_status clattn__bert_config_read(const char *directory, bert_config *out);
+clattn_status clattn__bert_config_read(const char *directory, clattn__bert_config *out);
 
 #endif /* MODELS_BERT_CONFIG_H */

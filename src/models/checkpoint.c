@@ -9,8 +9,8 @@ static const char file_name[] = "model.safetensors";
 /* ---- Weights ---------------------------------------------------------------------------- */
 
 /* As floats, if its shape is the right one. */
-static clattn_status convert(const checkpoint_row *w, const char *name, const clattn_array *stored,
-                             clattn_array *out)
+static clattn_status convert(const clattn__checkpoint_row *w, const char *name,
+                             const clattn_array *stored, clattn_array *out)
 {
     char is[CLATTN_SHAPE_BYTES], must[CLATTN_SHAPE_BYTES];
     const int64_t matrix[2] = {w->rows, w->columns};
@@ -26,8 +26,8 @@ static clattn_status convert(const checkpoint_row *w, const char *name, const cl
                                  clattn_shape_text(rank, shape, must));
 }
 
-static clattn_status read_weight(const checkpoint *c, const char *prefix, const checkpoint_row *w,
-                                 clattn_array *out)
+static clattn_status read_weight(const clattn__checkpoint *c, const char *prefix,
+                                 const clattn__checkpoint_row *w, clattn_array *out)
 {
     char name[128];
     clattn_array stored;
@@ -43,7 +43,8 @@ static clattn_status read_weight(const checkpoint *c, const char *prefix, const 
 }
 
 /* Made by the first of its parts. */
-static clattn_status make_tensor(const checkpoint *c, const checkpoint_row *w, buffers *owner)
+static clattn_status make_tensor(const clattn__checkpoint *c, const clattn__checkpoint_row *w,
+                                 clattn__buffers *owner)
 {
     const int64_t parts = w->parts ? w->parts : 1;
     const int64_t rows = w->rows ? w->rows * parts : 1;
@@ -56,19 +57,16 @@ static clattn_status make_tensor(const checkpoint *c, const checkpoint_row *w, b
                                &w->to->mem);
 }
 
-static clattn_status fill(const checkpoint *c, const checkpoint_row *w, const clattn_array *values)
+static clattn_status fill(const clattn__checkpoint *c, const clattn__checkpoint_row *w,
+                          const clattn_array *values)
 {
     const size_t bytes = (size_t)clattn_array_count(values) * sizeof(float);
-    const cl_int code =
-        clEnqueueWriteBuffer(c->home->queue, w->to->mem, CL_TRUE, (size_t)w->part * bytes, bytes,
-                             values->data, 0, NULL, NULL);
-    return code == CL_SUCCESS
-               ? CLATTN_OK
-               : clattn__opencl_failed("clEnqueueWriteBuffer gave OpenCL error %d", code);
+    return CL(clEnqueueWriteBuffer, c->home->queue, w->to->mem, CL_TRUE, (size_t)w->part * bytes,
+              bytes, values->data, 0, NULL, NULL);
 }
 
-static clattn_status load(const checkpoint *c, const char *prefix, const checkpoint_row *w,
-                          buffers *owner)
+static clattn_status load(const clattn__checkpoint *c, const char *prefix,
+                          const clattn__checkpoint_row *w, clattn__buffers *owner)
 {
     clattn_array values;
     TRY(read_weight(c, prefix, w, &values));
@@ -80,8 +78,9 @@ static clattn_status load(const checkpoint *c, const char *prefix, const checkpo
     return status;
 }
 
-clattn_status clattn__checkpoint_load(const checkpoint *c, const char *prefix,
-                                      const checkpoint_row *rows, size_t count, buffers *owner)
+clattn_status clattn__checkpoint_load(const clattn__checkpoint *c, const char *prefix,
+                                      const clattn__checkpoint_row *rows, size_t count,
+                                      clattn__buffers *owner)
 {
     for (size_t i = 0; i < count; i++) {
         const clattn_status status = load(c, prefix, &rows[i], owner);
@@ -94,10 +93,11 @@ clattn_status clattn__checkpoint_load(const checkpoint *c, const char *prefix,
 
 /* ---- The file ---------------------------------------------------------------------------- */
 
-clattn_status clattn__checkpoint_open(const home *home, const char *directory, checkpoint *out)
+clattn_status clattn__checkpoint_open(const clattn__home *home, const char *directory,
+                                      clattn__checkpoint *out)
 {
     char path[4096];
-    checkpoint c = {.home = home};
+    clattn__checkpoint c = {.home = home};
     if ((size_t)snprintf(path, sizeof path, "%s/%s", directory, file_name) >= sizeof path) {
         return clattn__refuse("%s: the name is too long", file_name);
     }
@@ -109,4 +109,4 @@ clattn_status clattn__checkpoint_open(const home *home, const char *directory, c
     return CLATTN_OK;
 }
 
-void clattn__checkpoint_close(checkpoint *c) { fclose(c->file); }
+void clattn__checkpoint_close(clattn__checkpoint *c) { fclose(c->file); }

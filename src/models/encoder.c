@@ -10,8 +10,8 @@
 #include <string.h>
 
 struct clattn_encoder {
-    bert *model;
-    wordpiece *tokenizer;
+    clattn__bert *model;
+    clattn__wordpiece *tokenizer;
 };
 
 /* ---- Opening ------------------------------------------------------------------------------ */
@@ -77,8 +77,8 @@ const char *clattn_encoder_kernel(const clattn_encoder *e) { return clattn__bert
 /* ---- Tokens ------------------------------------------------------------------------------- */
 
 /* One token more than fits tells that the text is too long. */
-static clattn_status add_text(const wordpiece *tokenizer, const clattn_text *text, int32_t most,
-                              clattn_encoder_texts *out)
+static clattn_status add_text(const clattn__wordpiece *tokenizer, const clattn_text *text,
+                              int32_t most, clattn_encoder_texts *out)
 {
     const size_t before = out->ids.count, fits = (size_t)most;
     TRY(clattn__wordpiece_encode(tokenizer, text->bytes, text->length, fits + 1, &out->ids));
@@ -90,8 +90,8 @@ static clattn_status add_text(const wordpiece *tokenizer, const clattn_text *tex
     return clattn__wordpiece_encode(tokenizer, text->bytes, text->length, fits, &out->ids);
 }
 
-static clattn_status add_texts(const wordpiece *tokenizer, const clattn_text *texts, size_t count,
-                               int32_t most, clattn_encoder_texts *out)
+static clattn_status add_texts(const clattn__wordpiece *tokenizer, const clattn_text *texts,
+                               size_t count, int32_t most, clattn_encoder_texts *out)
 {
     out->starts = calloc(count + 1, sizeof *out->starts);
     out->count = count;
@@ -167,7 +167,7 @@ typedef struct bench {
     float *sentences, *tokens;
 } bench;
 
-static bool make_bench(const bert *model, bool tokens, bench *b)
+static bool make_bench(const clattn__bert *model, bool tokens, bench *b)
 {
     const size_t room = (size_t)clattn__bert_room(model),
                  columns = (size_t)clattn__bert_facts(model)->columns;
@@ -187,11 +187,11 @@ static void free_bench(bench *b)
 }
 
 /* As many of the texts in order as there is room for; at least one. */
-static bert_batch gather(const bert *model, const clattn_encoder_texts *t, const sized *order,
-                         size_t count, bench *b)
+static clattn__bert_batch gather(const clattn__bert *model, const clattn_encoder_texts *t,
+                                 const sized *order, size_t count, bench *b)
 {
     const size_t room = (size_t)clattn__bert_room(model);
-    bert_batch batch = {.ids = b->ids, .starts = b->starts};
+    clattn__bert_batch batch = {.ids = b->ids, .starts = b->starts};
     size_t used = 0;
     b->starts[0] = 0;
     for (size_t i = 0; i < count && used + order[i].length <= room; i++) {
@@ -203,8 +203,9 @@ static bert_batch gather(const bert *model, const clattn_encoder_texts *t, const
     return batch;
 }
 
-static void scatter(const bert *model, const clattn_encoder_texts *t, const sized *order,
-                    const bert_batch *batch, const bench *b, float *sentences, float *tokens)
+static void scatter(const clattn__bert *model, const clattn_encoder_texts *t, const sized *order,
+                    const clattn__bert_batch *batch, const bench *b, float *sentences,
+                    float *tokens)
 {
     const size_t columns = (size_t)clattn__bert_facts(model)->columns,
                  row = columns * sizeof(float);
@@ -218,13 +219,13 @@ static void scatter(const bert *model, const clattn_encoder_texts *t, const size
     }
 }
 
-static clattn_status encode_all(bert *model, const clattn_encoder_args *args, const sized *order,
-                                bench *b)
+static clattn_status encode_all(clattn__bert *model, const clattn_encoder_args *args,
+                                const sized *order, bench *b)
 {
     const clattn_encoder_texts *t = args->texts;
     size_t tokens_done = 0;
     for (size_t first = 0; first < t->count;) {
-        const bert_batch batch = gather(model, t, order + first, t->count - first, b);
+        const clattn__bert_batch batch = gather(model, t, order + first, t->count - first, b);
         TRY(clattn__bert_encode(model, &batch, b->sentences, b->tokens));
         scatter(model, t, order + first, &batch, b, args->sentences, args->tokens);
         tokens_done += (size_t)batch.starts[batch.texts];
@@ -236,6 +237,26 @@ static clattn_status encode_all(bert *model, const clattn_encoder_args *args, co
     return CLATTN_OK;
 }
 
+/* They may be another encoder's. */
+static clattn_status check_texts(const clattn_encoder *e, const clattn_encoder_texts *t)
+{
+    const clattn__bert_config *facts = clattn__bert_facts(e->model);
+    for (size_t i = 0; i < t->count; i++) {
+        const size_t length = t->starts[i + 1] - t->starts[i];
+        if (length < 1 || length > (size_t)facts->positions) {
+            return clattn__refuse("encoder: text %zu has %zu tokens, the model has %d positions", i,
+                                  length, (int)facts->positions);
+        }
+    }
+    for (size_t i = 0; i < t->ids.count; i++) {
+        if (t->ids.items[i] < 0 || t->ids.items[i] >= facts->vocabulary) {
+            return clattn__refuse("encoder: token %d is not 0..%d", (int)t->ids.items[i],
+                                  (int)facts->vocabulary - 1);
+        }
+    }
+    return CLATTN_OK;
+}
+
 clattn_status clattn_encoder_run(clattn_encoder *e, const clattn_encoder_args *args)
 {
     bench b = {0};
@@ -243,6 +264,7 @@ clattn_status clattn_encoder_run(clattn_encoder *e, const clattn_encoder_args *a
     NEED(args, "encoder: args");
     NEED(args->texts, "encoder: texts");
     NEED(args->sentences || args->texts->count == 0, "encoder: sentences");
+    TRY(check_texts(e, args->texts));
     sized *order = sort_by_length(args->texts);
     const clattn_status status = order && make_bench(e->model, args->tokens != NULL, &b)
                                      ? encode_all(e->model, args, order, &b)

@@ -1,3 +1,11 @@
+/* A language model of the llama architecture (Touvron et al. 2023), x being a row for each token:
+ *
+ *   x = embedding of the token
+ *   x = x + attention(norm(x)), x = x + ffn(norm(x))     in every layer
+ *   logits = output(norm(x))
+ *
+ * Embeddings are widened here, row by row, as they lie in the file; the layers are clattn_layer's,
+ * with rotary positions and a cache in f16. */
 #include "llama.h"
 
 #include "common/error.h"
@@ -10,12 +18,12 @@
 enum { LOGIT_ROWS = 4 }; /* that are computed at once */
 
 struct clattn_model {
-    home home;
+    clattn__home home;
     const clattn_gguf *file;
     clattn_model_shape shape;
     int32_t room, used;                   /* rows of the cache, and of those in use */
     const clattn_gguf_tensor *embeddings; /* in the file; rows are widened one by one */
-    buffers kept;                         /* every device buffer made here */
+    clattn__buffers kept;                 /* every device buffer made here */
     clattn_op **layers;
     clattn_op *norm, *output;
     clattn_tensor norm_weight;
@@ -24,7 +32,7 @@ struct clattn_model {
     clattn_tensor lengths;                /* .. and rows of the cache in use before and after it */
     cl_mem scratch;
     size_t scratch_bytes;
-    float *host;                     /* LLAMA_MOST rows of embeddings */
+    float *host;                     /* CLATTN_MODEL_STEP rows of embeddings */
     int32_t around[2];               /* lengths, on the host */
     clattn_model_attended *attended; /* NULL = nobody watches */
     void *user;
@@ -71,11 +79,11 @@ static clattn_status make_tensor(clattn_model *m, clattn_type type, int64_t rows
 }
 
 /* weights: what the layer keeps copies of, or holds. */
-static clattn_status make_layer(clattn_model *m, int layer, buffers *weights)
+static clattn_status make_layer(clattn_model *m, int layer, clattn__buffers *weights)
 {
     const clattn_model_shape *s = &m->shape;
     clattn_layer_desc desc = layer_of(m);
-    const llama_loader loader = {&m->home, m->file, s, weights};
+    const clattn__llama_loader loader = {&m->home, m->file, s, weights};
     TRY(clattn__llama_load_layer(&loader, layer, &desc));
     TRY(make_tensor(m, CLATTN_F16, m->room, s->kv_heads, s->head_dim, &m->k_cache[layer]));
     TRY(make_tensor(m, CLATTN_F16, m->room, s->kv_heads, s->head_dim, &m->v_cache[layer]));
@@ -85,20 +93,20 @@ static clattn_status make_layer(clattn_model *m, int layer, buffers *weights)
 
 static clattn_status open_layer(clattn_model *m, int layer)
 {
-    buffers weights = {0};
+    clattn__buffers weights = {0};
     const clattn_status status = make_layer(m, layer, &weights);
     clattn__buffers_release(&weights);
     return status;
 }
 
 /* The last norm, and logits: by a matrix of their own, or the embeddings. */
-static clattn_status make_output(clattn_model *m, buffers *weights)
+static clattn_status make_output(clattn_model *m, clattn__buffers *weights)
 {
     const clattn_model_shape *s = &m->shape;
     const bool tied = !clattn_gguf_has_tensor(m->file, "output.weight");
     const char *name = tied ? "token_embd.weight" : "output.weight";
-    const llama_loader passing = {&m->home, m->file, s, weights},
-                       kept = {&m->home, m->file, s, &m->kept};
+    const clattn__llama_loader passing = {&m->home, m->file, s, weights},
+                               kept = {&m->home, m->file, s, &m->kept};
     const clattn_norm_desc last = {
         .kind = CLATTN_RMS_NORM, .weight = true, .epsilon = (float)s->epsilon};
     clattn_project_desc output = {.in_dim = s->model_dim, .out_dim = s->vocabulary};
@@ -114,7 +122,7 @@ static clattn_status make_output(clattn_model *m, buffers *weights)
 
 static clattn_status open_output(clattn_model *m)
 {
-    buffers weights = {0};
+    clattn__buffers weights = {0};
     const clattn_status status = make_output(m, &weights);
     clattn__buffers_release(&weights);
     return status;
@@ -217,7 +225,7 @@ const clattn_model_shape *clattn_model_shape_of(const clattn_model *m) { return 
 const char *clattn_model_kernel(const clattn_model *m) { return clattn_op_kernel(m->layers[0]); }
 int32_t clattn_model_rows(const clattn_model *m) { return m->used; }
 int32_t clattn_model_room(const clattn_model *m) { return m->room; }
-const home *clattn__llama_home(const clattn_model *m) { return &m->home; }
+const clattn__home *clattn__llama_home(const clattn_model *m) { return &m->home; }
 
 clattn_status clattn_model_rewind(clattn_model *m, int32_t rows)
 {
@@ -243,11 +251,8 @@ static clattn_tensor some_rows(const clattn_tensor *tensor, int64_t first, int64
 static clattn_status write_buffer(const clattn_model *m, const clattn_tensor *to, const void *data,
                                   size_t bytes)
 {
-    const cl_int code =
-        clEnqueueWriteBuffer(m->home.queue, to->mem, CL_FALSE, 0, bytes, data, 0, NULL, NULL);
-    return code == CL_SUCCESS
-               ? CLATTN_OK
-               : clattn__opencl_failed("writing to the device gave OpenCL error %d", code);
+    return CL(clEnqueueWriteBuffer, m->home.queue, to->mem, CL_FALSE, 0, bytes, data, 0, NULL,
+              NULL);
 }
 
 static clattn_status put_in(clattn_model *m, const int32_t *tokens, int32_t count)
@@ -342,10 +347,7 @@ static clattn_status take_logits(clattn_model *m, int32_t row, int32_t count, fl
     TRY(clattn_norm_run(m->norm, queue, &norm, NULL));
     TRY(clattn_project_run(m->output, queue, &output, NULL));
     const size_t bytes = (size_t)count * (size_t)m->shape.vocabulary * sizeof *logits;
-    const cl_int code =
-        clEnqueueReadBuffer(queue, m->logits.mem, CL_TRUE, 0, bytes, logits, 0, NULL, NULL);
-    return code == CL_SUCCESS ? CLATTN_OK
-                              : clattn__opencl_failed("reading logits gave OpenCL error %d", code);
+    return CL(clEnqueueReadBuffer, queue, m->logits.mem, CL_TRUE, 0, bytes, logits, 0, NULL, NULL);
 }
 
 /* At most CLATTN_MODEL_STEP tokens; last: the call's last ones. */
@@ -364,9 +366,7 @@ static clattn_status run_step(clattn_model *m, const int32_t *tokens, int32_t co
         }
         *logits += (size_t)some * (size_t)m->shape.vocabulary;
     }
-    const cl_int code = clFinish(m->home.queue);
-    return code == CL_SUCCESS ? CLATTN_OK
-                              : clattn__opencl_failed("the device failed, OpenCL error %d", code);
+    return CL(clFinish, m->home.queue);
 }
 
 static clattn_status check_tokens(const clattn_model *m, const int32_t *tokens, int32_t count)
@@ -394,6 +394,9 @@ clattn_status clattn_model_run(clattn_model *m, const int32_t *tokens, int32_t c
     clattn_status status = CLATTN_OK;
     NEED(m, "model");
     NEED(tokens, "model: tokens");
+    if (which != CLATTN_LOGITS_LAST && which != CLATTN_LOGITS_ALL) {
+        return clattn__refuse("model: which is %d", (int)which);
+    }
     TRY(check_tokens(m, tokens, count));
     const int32_t before = m->used;
     for (int32_t n = 0; status == CLATTN_OK && n < count; n += CLATTN_MODEL_STEP) {

@@ -7,6 +7,6 @@
 #include <clattn/models/model.h>
 
 /* Lives as long as the model. */
-const home *clattn__llama_home(const clattn_model *model);
+const clattn__home *clattn__llama_home(const clattn_model *model);
 
 #endif /* MODELS_LLAMA_H */

@@ -21,7 +21,7 @@ static clattn_type stored_type(uint32_t type)
     }
 }
 
-clattn_status clattn__llama_load_matrix(const llama_loader *l, const clattn_gguf_tensor *t,
+clattn_status clattn__llama_load_matrix(const clattn__llama_loader *l, const clattn_gguf_tensor *t,
                                         clattn_tensor *out)
 {
     *out = (clattn_tensor){.size = {1, t->size[1], 1, t->size[0]}, .type = stored_type(t->type)};
@@ -31,7 +31,7 @@ clattn_status clattn__llama_load_matrix(const llama_loader *l, const clattn_gguf
     return status;
 }
 
-clattn_status clattn__llama_load_vector(const llama_loader *l, const clattn_gguf_tensor *t,
+clattn_status clattn__llama_load_vector(const clattn__llama_loader *l, const clattn_gguf_tensor *t,
                                         clattn_tensor *out)
 {
     const size_t bytes = (size_t)t->size[0] * sizeof(float);
@@ -52,8 +52,8 @@ static void name_of(int layer, const char *part, const char *kind, char name[NAM
     snprintf(name, NAME_BYTES, "blk.%d.%s.%s", layer, part, kind);
 }
 
-static clattn_status load_linear(const llama_loader *l, int layer, const char *part, int64_t out,
-                                 int64_t in, clattn_linear *linear)
+static clattn_status load_linear(const clattn__llama_loader *l, int layer, const char *part,
+                                 int64_t out, int64_t in, clattn_linear *linear)
 {
     char name[NAME_BYTES];
     const clattn_gguf_tensor *t;
@@ -71,30 +71,26 @@ static clattn_status load_linear(const llama_loader *l, int layer, const char *p
 /* ---- Joining ---------------------------------------------------------------------------- */
 
 /* Buffers one after the other in a new one. */
-static clattn_status join_buffers(const llama_loader *l, const cl_mem *parts, int count,
+static clattn_status join_buffers(const clattn__llama_loader *l, const cl_mem *parts, int count,
                                   cl_mem *out)
 {
     size_t bytes[JOINED_MOST] = {0}, sum = 0, at = 0;
     for (int i = 0; i < count; i++) {
-        clGetMemObjectInfo(parts[i], CL_MEM_SIZE, sizeof bytes[i], &bytes[i], NULL);
+        TRY(CL(clGetMemObjectInfo, parts[i], CL_MEM_SIZE, sizeof bytes[i], &bytes[i], NULL));
         sum += bytes[i];
     }
     TRY(clattn__buffers_add(l->home, l->owner, sum, NULL, out));
-    cl_int code = CL_SUCCESS;
-    for (int i = 0; code == CL_SUCCESS && i < count; at += bytes[i], i++) {
-        code = clEnqueueCopyBuffer(l->home->queue, parts[i], *out, 0, at, bytes[i], 0, NULL, NULL);
+    for (int i = 0; i < count; at += bytes[i], i++) {
+        TRY(CL(clEnqueueCopyBuffer, l->home->queue, parts[i], *out, 0, at, bytes[i], 0, NULL,
+               NULL));
     }
-    /* What packs weights does so in another queue. */
-    const cl_int finished = clFinish(l->home->queue);
-    code = code == CL_SUCCESS ? finished : code;
-    return code == CL_SUCCESS ? CLATTN_OK
-                              : clattn__opencl_failed("copying weights gave OpenCL error %d", code);
+    return CL(clFinish, l->home->queue); /* what packs weights does so in another queue */
 }
 
 /* Linear parts of the same input as one, which is left empty where they are of several types, or
  * some have a bias and others not. */
-static clattn_status join_linears(const llama_loader *l, clattn_linear *const *parts, int count,
-                                  clattn_linear *out)
+static clattn_status join_linears(const clattn__llama_loader *l, clattn_linear *const *parts,
+                                  int count, clattn_linear *out)
 {
     cl_mem weights[JOINED_MOST], biases[JOINED_MOST];
     clattn_linear all = *parts[0];
@@ -119,7 +115,7 @@ static clattn_status join_linears(const llama_loader *l, clattn_linear *const *p
     return CLATTN_OK;
 }
 
-static clattn_status load_norm(const llama_loader *l, int layer, const char *part,
+static clattn_status load_norm(const clattn__llama_loader *l, int layer, const char *part,
                                clattn_norm_weights *norm)
 {
     char name[NAME_BYTES];
@@ -129,7 +125,8 @@ static clattn_status load_norm(const llama_loader *l, int layer, const char *par
     return clattn__llama_load_vector(l, t, &norm->weight);
 }
 
-clattn_status clattn__llama_load_layer(const llama_loader *l, int layer, clattn_layer_desc *desc)
+clattn_status clattn__llama_load_layer(const clattn__llama_loader *l, int layer,
+                                       clattn_layer_desc *desc)
 {
     const clattn_model_shape *s = l->shape;
     const int64_t D = s->model_dim, q = (int64_t)s->heads * s->head_dim,

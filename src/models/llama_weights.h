@@ -8,22 +8,23 @@
 #include <clattn/layer.h>
 
 /* Where to, and what becomes theirs. */
-typedef struct llama_loader {
-    const home *home;
+typedef struct clattn__llama_loader {
+    const clattn__home *home;
     const clattn_gguf *file;
     const clattn_model_shape *shape;
-    buffers *owner;
-} llama_loader;
+    clattn__buffers *owner;
+} clattn__llama_loader;
 
 /* Rows as they lie in the file, whose pages are given back. */
-clattn_status clattn__llama_load_matrix(const llama_loader *l, const clattn_gguf_tensor *t,
+clattn_status clattn__llama_load_matrix(const clattn__llama_loader *l, const clattn_gguf_tensor *t,
                                         clattn_tensor *out);
 
 /* Few numbers, as floats. */
-clattn_status clattn__llama_load_vector(const llama_loader *l, const clattn_gguf_tensor *t,
+clattn_status clattn__llama_load_vector(const clattn__llama_loader *l, const clattn_gguf_tensor *t,
                                         clattn_tensor *out);
 
 /* All of one layer.  Those of the same input are one matrix where their types allow it. */
-clattn_status clattn__llama_load_layer(const llama_loader *l, int layer, clattn_layer_desc *desc);
+clattn_status clattn__llama_load_layer(const clattn__llama_loader *l, int layer,
+                                       clattn_layer_desc *desc);
 
 #endif /* MODELS_LLAMA_WEIGHTS_H */

@@ -7,7 +7,7 @@
 
 enum { SHORTEST = 12, LONGEST = 48 }; /* tokens; of a long sentence what is left may be shorter */
 
-static clattn_status add(passages *p, clattn_source kind, int32_t document, int32_t begin,
+static clattn_status add(clattn__passages *p, clattn_source kind, int32_t document, int32_t begin,
                          int32_t end)
 {
     if (begin >= end) {
@@ -31,7 +31,7 @@ static bool ends_sentence(const clattn_tokenizer *tokenizer, int32_t token)
 }
 
 static clattn_status add_document(const clattn_sources_desc *d, int32_t document, int32_t begin,
-                                  int32_t end, passages *out)
+                                  int32_t end, clattn__passages *out)
 {
     for (int32_t i = begin; i < end; i++) {
         const int32_t length = i + 1 - begin;
@@ -55,7 +55,7 @@ static clattn_source last_kind(const clattn_sources_desc *d)
     return d->parts[i].kind;
 }
 
-static clattn_status cut(const clattn_sources_desc *d, passages *out)
+static clattn_status cut(const clattn_sources_desc *d, clattn__passages *out)
 {
     const bool apart = d->method == CLATTN_SOURCES_ROLLOUT;
     const int32_t count = d->prompt_count, last = apart && count > 1 ? count - 1 : count;
@@ -76,9 +76,9 @@ static clattn_status cut(const clattn_sources_desc *d, passages *out)
     return CLATTN_OK;
 }
 
-clattn_status clattn__passages_cut(const clattn_sources_desc *desc, passages *out)
+clattn_status clattn__passages_cut(const clattn_sources_desc *desc, clattn__passages *out)
 {
-    passages p = {0};
+    clattn__passages p = {0};
     const clattn_status status = cut(desc, &p);
     if (status == CLATTN_OK) {
         *out = p;
@@ -88,8 +88,8 @@ clattn_status clattn__passages_cut(const clattn_sources_desc *desc, passages *ou
     return status;
 }
 
-void clattn__passages_free(passages *p)
+void clattn__passages_free(clattn__passages *p)
 {
     free(p->items);
-    *p = (passages){0};
+    *p = (clattn__passages){0};
 }

@@ -5,15 +5,15 @@
 
 #include <clattn/models/sources.h>
 
-typedef struct passages {
+typedef struct clattn__passages {
     clattn_passage *items;
     size_t count;
-} passages;
+} clattn__passages;
 
 /* Of the prompt's parts, which are right, and of the answer: tokens prompt_count .. desc->rows - 1,
  * one passage; by rollout each of its tokens is one, and so is the prompt's last, of which the
  * first comes. */
-clattn_status clattn__passages_cut(const clattn_sources_desc *desc, passages *out);
-void clattn__passages_free(passages *p);
+clattn_status clattn__passages_cut(const clattn_sources_desc *desc, clattn__passages *out);
+void clattn__passages_free(clattn__passages *p);
 
 #endif /* MODELS_PASSAGES_H */

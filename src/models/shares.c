@@ -6,7 +6,7 @@
 
 /* Those of SmolLM2 whose attention tells best where an answer is from, layers 18 and 19 of 30
  * (docs/attribution.md), and the same depth of other models. */
-static void choose_layers(const noted *n, clattn_shares *out)
+static void choose_layers(const clattn__noted *n, clattn_shares *out)
 {
     const bool rollout = n->method == CLATTN_SOURCES_ROLLOUT;
     const int32_t first = rollout ? n->layers - 1 : n->layers * 17 / 30;
@@ -15,7 +15,7 @@ static void choose_layers(const noted *n, clattn_shares *out)
     out->last_layer = last < first ? first : last;
 }
 
-static void add_token(const noted *n, size_t token, clattn_shares *out)
+static void add_token(const clattn__noted *n, size_t token, clattn_shares *out)
 {
     const size_t spans = n->passages->count;
     const int32_t first = out->first_layer, last = out->last_layer;
@@ -49,7 +49,7 @@ static void normalise(double *rows, int32_t count, int32_t columns)
     }
 }
 
-static bool make(const noted *n, clattn_shares *out)
+static bool make(const clattn__noted *n, clattn_shares *out)
 {
     const size_t spans = n->passages->count, documents = (size_t)n->documents;
     *out = (clattn_shares){.tokens = n->tokens,
@@ -62,7 +62,7 @@ static bool make(const noted *n, clattn_shares *out)
     return out->token && out->passage && out->document && out->of_documents && out->by_layer;
 }
 
-clattn_status clattn__shares_add_up(const noted *n, clattn_shares *out)
+clattn_status clattn__shares_add_up(const clattn__noted *n, clattn_shares *out)
 {
     clattn_shares s;
     if (!make(n, &s)) {

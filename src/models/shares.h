@@ -5,14 +5,14 @@
 #include "passages.h"
 
 /* What was noted of an answer; somebody else's. */
-typedef struct noted {
+typedef struct clattn__noted {
     clattn_sources_method method;
-    const passages *passages;
+    const clattn__passages *passages;
     int32_t layers, documents;
     size_t tokens;
     const float *masses; /* tokens x layers x passages: of each layer they sum up to 1 */
-} noted;
+} clattn__noted;
 
-clattn_status clattn__shares_add_up(const noted *n, clattn_shares *out);
+clattn_status clattn__shares_add_up(const clattn__noted *n, clattn_shares *out);
 
 #endif /* MODELS_SHARES_H */

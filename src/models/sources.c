@@ -11,11 +11,11 @@
 #include <stdlib.h>
 
 struct clattn_sources {
-    const home *home; /* the model's */
+    const clattn__home *home; /* the model's */
     clattn_model *model;
-    passages spans;
+    clattn__passages spans;
     clattn_sources_method method;
-    buffers kept;
+    clattn__buffers kept;
     clattn_op *share, *rollout;
     clattn_tensor cuts;
     clattn_tensor mass;     /* of all layers, one after the other */
@@ -246,11 +246,8 @@ static clattn_status read_rows(const clattn_sources *a, const clattn_tensor *fro
                                int64_t count, float *to)
 {
     const size_t bytes = a->spans.count * sizeof *to;
-    const cl_int code = clEnqueueReadBuffer(a->home->queue, from->mem, CL_TRUE, (size_t)row * bytes,
-                                            (size_t)count * bytes, to, 0, NULL, NULL);
-    return code == CL_SUCCESS
-               ? CLATTN_OK
-               : clattn__opencl_failed("reading attribution gave OpenCL error %d", code);
+    return CL(clEnqueueReadBuffer, a->home->queue, from->mem, CL_TRUE, (size_t)row * bytes,
+              (size_t)count * bytes, to, 0, NULL, NULL);
 }
 
 /* The span that ends with the token that made the n-th of the answer. */
@@ -336,6 +333,6 @@ clattn_status clattn_sources_shares(clattn_sources *a, clattn_shares *out)
     if (joins(a)) {
         TRY(roll_out(a));
     }
-    const noted n = {a->method, &a->spans, a->layers, a->documents, a->tokens, a->masses};
+    const clattn__noted n = {a->method, &a->spans, a->layers, a->documents, a->tokens, a->masses};
     return clattn__shares_add_up(&n, out);
 }

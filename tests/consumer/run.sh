@@ -38,6 +38,20 @@ with_flags() {
   "$@"
 }
 
+# Nothing foreign is in the libraries, and shared ones say what they are.
+names() {
+  local suffix=a library found=()
+  [ "$kind" = static ] || suffix=so
+  for library in libclattn libclattn_models; do
+    found+=("$(readlink -f "$(find "$prefix" -name "$library.$suffix")")")
+  done
+  python3 "$root/tests/header_test/symbols.py" "${found[@]}"
+  if [ "$kind" = shared ]; then
+    readelf -d "${found[0]}" | grep -F "[libclattn.so.0]"
+    readelf -d "${found[1]}" | grep -F "[libclattn_models.so.0]"
+  fi
+}
+
 by_pkg_config() {
   local programs=$work/programs out="$work/by_pkg_config $kind"
   PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name clattn_models.pc)")
@@ -46,10 +60,19 @@ by_pkg_config() {
   mkdir "$out"
   with_flags clattn "$CC" -std=c11 "${strict[@]}" "$programs/main.c" -o "$out/consumer" -lm
   with_flags clattn_models "$CC" -std=c11 "${strict[@]}" "$programs/generate.c" -o "$out/generate"
-  with_flags clattn_models "$CXX" -std=c++17 "${strict[@]}" -x c++ "$programs/generate.c" -x none \
-    -o "$out/generate++"
   "$out/consumer"
-  answers "$out/generate" "$out/generate++"
+  answers "$out/generate"
+}
+
+# The same in C++.
+by_pkg_config_as_cpp() {
+  local out="$work/by_pkg_config $kind"
+  PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name clattn_models.pc)")
+  LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH")
+  export PKG_CONFIG_PATH LD_LIBRARY_PATH
+  with_flags clattn_models "$CXX" -std=c++17 "${strict[@]}" -x c++ "$work/programs/generate.c" -x none \
+    -o "$out/generate++"
+  answers "$out/generate++"
 }
 
 by_cmake() {
@@ -88,7 +111,13 @@ step() {
 for kind in static shared; do
   prefix="$work/a $kind prefix"
   step install_libraries
+  step names
   step by_pkg_config
+  if command -v "$CXX" >/dev/null; then
+    step by_pkg_config_as_cpp
+  else
+    say "SKIPPED by_pkg_config_as_cpp: no C++ compiler is installed"
+  fi
   if command -v cmake >/dev/null; then
     step by_cmake
   else

@@ -14,6 +14,7 @@
     X(clCreateContext)                                                                             \
     X(clRetainContext)                                                                             \
     X(clCreateCommandQueue)                                                                        \
+    X(clRetainCommandQueue)                                                                        \
     X(clCreateBuffer)                                                                              \
     X(clRetainMemObject)                                                                           \
     X(clGetMemObjectInfo)                                                                          \
@@ -29,6 +30,8 @@
     X(clSetKernelArg)                                                                              \
     X(clEnqueueNDRangeKernel)                                                                      \
     X(clEnqueueReadBuffer)                                                                         \
+    X(clEnqueueWriteBuffer)                                                                        \
+    X(clEnqueueCopyBuffer)                                                                         \
     X(clEnqueueMarkerWithWaitList)                                                                 \
     X(clFinish)                                                                                    \
     X(CLBlastSgemm)                                                                                \

@@ -36,6 +36,9 @@ scenario additive_attention;
 void open_experts(void);
 scenario mixture_of_experts;
 
+void open_model(void);
+scenario language_model;
+
 void open_rope(void);
 scenario op_of_one_kernel;
 

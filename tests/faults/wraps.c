@@ -190,6 +190,7 @@ cl_int __wrap_clGetKernelInfo(cl_kernel kernel, cl_kernel_info what, size_t byte
 }
 
 RETAIN(cl_context, contexts, clRetainContext)
+RETAIN(cl_command_queue, queues, clRetainCommandQueue)
 RETAIN(cl_mem, buffers, clRetainMemObject)
 RETAIN(cl_kernel, kernels, clRetainKernel)
 
@@ -221,6 +222,14 @@ CALL(clEnqueueReadBuffer, CL_OUT_OF_RESOURCES,
      (cl_command_queue queue, cl_mem mem, cl_bool blocking, size_t offset, size_t bytes, void *to,
       cl_uint n, const cl_event *waits, cl_event *event),
      (queue, mem, blocking, offset, bytes, to, n, waits, event))
+CALL(clEnqueueWriteBuffer, CL_OUT_OF_RESOURCES,
+     (cl_command_queue queue, cl_mem mem, cl_bool blocking, size_t offset, size_t bytes,
+      const void *from, cl_uint n, const cl_event *waits, cl_event *event),
+     (queue, mem, blocking, offset, bytes, from, n, waits, event))
+CALL(clEnqueueCopyBuffer, CL_OUT_OF_RESOURCES,
+     (cl_command_queue queue, cl_mem from, cl_mem to, size_t from_offset, size_t to_offset,
+      size_t bytes, cl_uint n, const cl_event *waits, cl_event *event),
+     (queue, from, to, from_offset, to_offset, bytes, n, waits, event))
 CALL(clFinish, CL_OUT_OF_RESOURCES, (cl_command_queue queue), (queue))
 
 cl_int __real_clEnqueueMarkerWithWaitList(cl_command_queue queue, cl_uint n, const cl_event *waits,

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static wordpiece *make(const char *vocabulary, size_t bytes, bool cased)
+static clattn__wordpiece *make(const char *vocabulary, size_t bytes, bool cased)
 {
-    wordpiece *tokenizer = NULL;
+    clattn__wordpiece *tokenizer = NULL;
     char *copy = malloc(bytes + 1);
     REQUIRE(copy != NULL);
     memcpy(copy, vocabulary, bytes);
@@ -21,7 +21,7 @@ static wordpiece *make(const char *vocabulary, size_t bytes, bool cased)
     return tokenizer;
 }
 
-static void encode(const wordpiece *tokenizer, const char *text, size_t bytes, size_t most)
+static void encode(const clattn__wordpiece *tokenizer, const char *text, size_t bytes, size_t most)
 {
     clattn_ids list = {0};
     REQUIRE(clattn__wordpiece_encode(tokenizer, text, bytes, most, &list) == CLATTN_OK);
@@ -33,7 +33,7 @@ static void encode(const wordpiece *tokenizer, const char *text, size_t bytes, s
     clattn_ids_free(&list);
 }
 
-static void run(const wordpiece *tokenizer, const char *text, size_t bytes)
+static void run(const clattn__wordpiece *tokenizer, const char *text, size_t bytes)
 {
     encode(tokenizer, text, bytes, SIZE_MAX);
     encode(tokenizer, text, bytes, 5);
@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static const char letters[] =
         "[UNK]\n[CLS]\n[SEP]\n[PAD]\na\nb\n##a\n##b\nab\n##ab\n.\n\xe6\x97\xa5";
-    static wordpiece *uncased, *cased;
+    static clattn__wordpiece *uncased, *cased;
     const uint8_t *split = bytes ? memchr(data, 0xff, bytes) : NULL;
     if (!uncased) {
         uncased = make(letters, sizeof letters - 1, false);
@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         return 0;
     }
     const size_t first = (size_t)(split - data);
-    wordpiece *tokenizer = make((const char *)data, first, false);
+    clattn__wordpiece *tokenizer = make((const char *)data, first, false);
     if (tokenizer) {
         run(tokenizer, (const char *)split + 1, bytes - first - 1);
     }

@@ -1,15 +1,16 @@
 /* The attend command in steps, a file each:
  *
- *   attend_options.c  what was asked for
- *   attend_inputs.c   arrays from files, in the types the device wants
- *   attend_shapes.c   what their shapes say, and whether they agree
- *   attend_call.c     the same as the library takes it: descriptor and tensors
- *   attend_cache.c    keys and values through a cache, and rotary positions
- *   attend_run.c      buffers, the operation, its timing, results back in arrays
- *   attend_mass.c     attention per span of keys, for --mass and for the picture
- *   heatmap.c         the picture
+ *   options.c  what was asked for
+ *   inputs.c   arrays from files, in the types the device wants
+ *   arrays.c   what is done to arrays before
+ *   shapes.c   what their shapes say, and whether they agree
+ *   call.c     the same as the library takes it: descriptor and tensors
+ *   cache.c    keys and values through a cache, and rotary positions
+ *   run.c      buffers, the operation, its timing, results back in arrays
+ *   mass.c     attention per span of keys, for --mass and for the picture
+ *   heatmap.c  the picture, labels.c what is written beside it
  *
- * and cmd_attend.c, which calls them and writes the files. */
+ * and attend.c, which calls them and writes the files. */
 #ifndef TOOLS_ATTEND_H
 #define TOOLS_ATTEND_H
 

@@ -53,7 +53,7 @@ CLATTN_API void clattn_encoder_texts_free(clattn_encoder_texts *texts);
 /* ---- Vectors ------------------------------------------------------------- */
 
 typedef struct clattn_encoder_args {
-    const clattn_encoder_texts *texts; /* required: made by tokenize of this encoder */
+    const clattn_encoder_texts *texts; /* required: made by clattn_encoder_tokenize */
     float *sentences;                  /* required: texts x columns, each 1 long */
     float *tokens; /* ids x columns: what the last layer makes of each; NULL = not needed */
     void (*progress)(void *user, size_t done, size_t all); /* is told of tokens; NULL = nobody */

@@ -53,7 +53,8 @@ typedef struct clattn_gguf_array {
 CLATTN_API clattn_status clattn_gguf_array_of(const clattn_gguf *file, const char *key,
                                               clattn_gguf_kind kind, clattn_gguf_array *out);
 
-/* Of the array's kind, while left is not 0.  INT64_MAX stands for all that is larger. */
+/* INT64_MAX stands for all that is larger.  Where nothing is left, and of an array of another kind,
+ * they give 0, false and no bytes. */
 CLATTN_API int64_t clattn_gguf_next_integer(clattn_gguf_array *array);
 CLATTN_API double clattn_gguf_next_float(clattn_gguf_array *array);
 CLATTN_API bool clattn_gguf_next_bool(clattn_gguf_array *array);
@@ -91,7 +92,8 @@ typedef struct clattn_gguf_tensor {
 
 CLATTN_API size_t clattn_gguf_tensors(const clattn_gguf *file);
 
-/* These live as long as the file.  index: below clattn_gguf_tensors. */
+/* In the order of the file, and as long as it lives; NULL for an index that is not below
+ * clattn_gguf_tensors. */
 CLATTN_API const clattn_gguf_tensor *clattn_gguf_tensor_at(const clattn_gguf *file, size_t index);
 
 /* Absent, or of a type that cannot be had, it is refused by its name. */

@@ -71,10 +71,8 @@ CLATTN_API clattn_status clattn_model_rewind(clattn_model *model, int32_t rows);
 
 /* ---- Watching ------------------------------------------------------------ */
 
-enum {
-    CLATTN_MODEL_STEP = 512
-}; /* tokens that go through the layers at once; run takes longer
-    * ones in so many steps */
+/* Tokens that go through the layers at once; a run of more takes so many steps. */
+enum { CLATTN_MODEL_STEP = 512 };
 
 /* Called once for each step and layer, after its attention was enqueued, with the operands of the
  * attention and with lse; what it enqueues on the model's queue finds them as they were.  What it

@@ -10,8 +10,10 @@
  *   array.h      arrays in .npy and .safetensors files
  *   text.h       bytes, UTF-8 and lists of ids, which the others use
  *
- * The conventions are those of clattn/clattn.h: clattn_status and clattn_error(), outputs written
- * on CLATTN_OK only, {0} for everything default, handles destroyed by NULL, too. */
+ * The conventions are those of clattn/clattn.h: calls return clattn_status, leave their reason in
+ * clattn_error() and write their outputs on CLATTN_OK only; {0} means everything default; destroy
+ * and close functions accept NULL.  Files and directories that cannot be read, or are broken, are
+ * CLATTN_ERR_ARGUMENT.  Models and encoders wait for their queue, where operations only enqueue. */
 #ifndef CLATTN_MODELS_H
 #define CLATTN_MODELS_H
 

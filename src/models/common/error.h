@@ -8,7 +8,6 @@
 /* All of these have the value of a status, so that `return clattn__refuse(...)` reads well. */
 #define clattn__refuse(...) clattn_error_set(CLATTN_ERR_ARGUMENT, __VA_ARGS__)
 #define clattn__no_memory() clattn_error_set(CLATTN_ERR_MEMORY, "out of memory")
-#define clattn__opencl_failed(...) clattn_error_set(CLATTN_ERR_OPENCL, __VA_ARGS__)
 
 /* The failure of an inner call, whose text is told as a part of this one's. */
 #define clattn__within(status, format, ...)                                                        \
@@ -16,6 +15,15 @@
 
 /* For "%.*s" in a text: so much of a clattn_text, which may be anything. */
 #define CLATTN__SHOWN(text) (int)((text).length < 100 ? (text).length : 100), (text).bytes
+
+/* Makes an OpenCL code a status, whose text names the call. */
+static inline clattn_status clattn__opencl_status(cl_int code, const char *call)
+{
+    return code == CL_SUCCESS
+               ? CLATTN_OK
+               : clattn_error_set(CLATTN_ERR_OPENCL, "%s gave OpenCL error %d", call, (int)code);
+}
+#define CL(call, ...) clattn__opencl_status(call(__VA_ARGS__), #call)
 
 #define TRY(expression)                                                                            \
     do {                                                                                           \

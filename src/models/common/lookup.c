@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct lookup_slot {
+struct clattn__lookup_slot {
     const void *key; /* NULL = free */
     size_t bytes;
     uint32_t hash;
@@ -22,11 +22,11 @@ static uint32_t hash_of(const void *key, size_t bytes)
 }
 
 /* The slot of the key, or the free one where it would be; slots are never all taken. */
-static struct lookup_slot *slot_of(const lookup *table, const void *key, size_t bytes,
-                                   uint32_t hash)
+static struct clattn__lookup_slot *slot_of(const clattn__lookup *table, const void *key,
+                                           size_t bytes, uint32_t hash)
 {
     for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
-        struct lookup_slot *slot = &table->slots[i];
+        struct clattn__lookup_slot *slot = &table->slots[i];
         if (!slot->key ||
             (slot->hash == hash && slot->bytes == bytes && !memcmp(slot->key, key, bytes))) {
             return slot;
@@ -34,7 +34,7 @@ static struct lookup_slot *slot_of(const lookup *table, const void *key, size_t 
     }
 }
 
-bool clattn__lookup_make(lookup *table, size_t keys)
+bool clattn__lookup_make(clattn__lookup *table, size_t keys)
 {
     size_t slots = 2;
     while (slots / 2 < keys) {
@@ -45,25 +45,25 @@ bool clattn__lookup_make(lookup *table, size_t keys)
     return table->slots != NULL;
 }
 
-void clattn__lookup_free(lookup *table)
+void clattn__lookup_free(clattn__lookup *table)
 {
     free(table->slots);
-    *table = (lookup){0};
+    *table = (clattn__lookup){0};
 }
 
-bool clattn__lookup_add(lookup *table, const void *key, size_t bytes, int32_t value)
+bool clattn__lookup_add(clattn__lookup *table, const void *key, size_t bytes, int32_t value)
 {
     const uint32_t hash = hash_of(key, bytes);
-    struct lookup_slot *slot = slot_of(table, key, bytes, hash);
+    struct clattn__lookup_slot *slot = slot_of(table, key, bytes, hash);
     if (slot->key) {
         return false;
     }
-    *slot = (struct lookup_slot){key, bytes, hash, value};
+    *slot = (struct clattn__lookup_slot){key, bytes, hash, value};
     return true;
 }
 
-int32_t clattn__lookup_find(const lookup *table, const void *key, size_t bytes)
+int32_t clattn__lookup_find(const clattn__lookup *table, const void *key, size_t bytes)
 {
-    const struct lookup_slot *slot = slot_of(table, key, bytes, hash_of(key, bytes));
+    const struct clattn__lookup_slot *slot = slot_of(table, key, bytes, hash_of(key, bytes));
     return slot->key ? slot->value : -1;
 }

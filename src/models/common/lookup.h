@@ -6,22 +6,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct lookup_slot;
+struct clattn__lookup_slot;
 
-typedef struct lookup {
-    struct lookup_slot *slots;
+typedef struct clattn__lookup {
+    struct clattn__lookup_slot *slots;
     size_t mask; /* slots - 1 */
-} lookup;
+} clattn__lookup;
 
 /* Room for so many keys.  False if memory ran out. */
-bool clattn__lookup_make(lookup *table, size_t keys);
-void clattn__lookup_free(lookup *table);
+bool clattn__lookup_make(clattn__lookup *table, size_t keys);
+void clattn__lookup_free(clattn__lookup *table);
 
 /* The key's bytes are not copied and stay where they are.  False if it is there already; its value
  * then stays as it was. */
-bool clattn__lookup_add(lookup *table, const void *key, size_t bytes, int32_t value);
+bool clattn__lookup_add(clattn__lookup *table, const void *key, size_t bytes, int32_t value);
 
 /* The key's value; -1 = there is none. */
-int32_t clattn__lookup_find(const lookup *table, const void *key, size_t bytes);
+int32_t clattn__lookup_find(const clattn__lookup *table, const void *key, size_t bytes);
 
 #endif /* MODELS_COMMON_LOOKUP_H */

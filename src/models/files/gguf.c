@@ -3,7 +3,6 @@
 #include "gguf_values.h"
 #include "models/common/error.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,7 +154,8 @@ static clattn_status read_all(clattn_gguf *file)
     return read_tensors(file, tensors);
 }
 
-static clattn_status make(mapped_file mapped, const void *data, size_t bytes, clattn_gguf **out)
+static clattn_status make(clattn__mapped_file mapped, const void *data, size_t bytes,
+                          clattn_gguf **out)
 {
     clattn_gguf *file = calloc(1, sizeof *file);
     if (!file) {
@@ -178,12 +178,12 @@ clattn_status clattn_gguf_parse(const void *data, size_t bytes, clattn_gguf **ou
 {
     NEED(data, "gguf: data");
     NEED(out, "gguf: out");
-    return make((mapped_file){0}, data, bytes, out);
+    return make((clattn__mapped_file){0}, data, bytes, out);
 }
 
 clattn_status clattn_gguf_open(const char *path, clattn_gguf **out)
 {
-    mapped_file mapped;
+    clattn__mapped_file mapped;
     NEED(path, "gguf: path");
     NEED(out, "gguf: out");
     TRY(clattn__map_file(path, &mapped));
@@ -207,8 +207,7 @@ size_t clattn_gguf_tensors(const clattn_gguf *file) { return file->tensor_count;
 
 const clattn_gguf_tensor *clattn_gguf_tensor_at(const clattn_gguf *file, size_t index)
 {
-    assert(index < file->tensor_count);
-    return &file->tensors[index];
+    return index < file->tensor_count ? &file->tensors[index] : NULL;
 }
 
 bool clattn_gguf_has_tensor(const clattn_gguf *file, const char *name)

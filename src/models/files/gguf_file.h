@@ -7,21 +7,21 @@
 
 #include <clattn/models/gguf.h>
 
-typedef struct gguf_entry {
+typedef struct clattn__gguf_entry {
     clattn_text key;
     uint32_t type, element; /* of an array, what it is of */
     uint64_t count;         /* of an array */
     const unsigned char *value;
-} gguf_entry;
+} clattn__gguf_entry;
 
 struct clattn_gguf {
-    mapped_file mapped; /* nothing if the memory is the caller's */
+    clattn__mapped_file mapped; /* nothing if the memory is the caller's */
     const unsigned char *data;
     size_t bytes, at, alignment;
-    gguf_entry *entries;
+    clattn__gguf_entry *entries;
     clattn_gguf_tensor *tensors;
     size_t entry_count, tensor_count;
-    lookup keys, names;
+    clattn__lookup keys, names;
 };
 
 /* All of these take what comes next, and fail if the file ends before it does. */

@@ -2,7 +2,6 @@
 #include "gguf_values.h"
 #include "models/common/error.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +26,7 @@ static bool skip_strings(clattn_gguf *file, uint64_t count)
     return count == 0;
 }
 
-static clattn_status read_array(clattn_gguf *file, gguf_entry *e)
+static clattn_status read_array(clattn_gguf *file, clattn__gguf_entry *e)
 {
     if (!clattn__gguf_take_number(file, &e->element, 4) ||
         !clattn__gguf_take_number(file, &e->count, 8)) {
@@ -50,7 +49,7 @@ static clattn_status read_array(clattn_gguf *file, gguf_entry *e)
     return CLATTN_OK;
 }
 
-static clattn_status read_entry(clattn_gguf *file, gguf_entry *e)
+static clattn_status read_entry(clattn_gguf *file, clattn__gguf_entry *e)
 {
     clattn_text skipped;
     if (!clattn__gguf_take_string(file, &e->key)) {
@@ -85,7 +84,7 @@ clattn_status clattn__gguf_read_entries(clattn_gguf *file, uint64_t count)
         return clattn__no_memory();
     }
     for (; file->entry_count < count; file->entry_count++) {
-        gguf_entry *e = &file->entries[file->entry_count];
+        clattn__gguf_entry *e = &file->entries[file->entry_count];
         TRY(read_entry(file, e));
         if (!clattn__lookup_add(&file->keys, e->key.bytes, e->key.length,
                                 (int32_t)file->entry_count)) {
@@ -146,7 +145,7 @@ static bool is_integer(uint32_t type)
     return !is_float(type) && !is_bool(type) && !is_string(type) && !is_array(type);
 }
 
-static const gguf_entry *find(const clattn_gguf *file, const char *key)
+static const clattn__gguf_entry *find(const clattn_gguf *file, const char *key)
 {
     const int32_t index = clattn__lookup_find(&file->keys, key, strlen(key));
     return index < 0 ? NULL : &file->entries[index];
@@ -154,9 +153,9 @@ static const gguf_entry *find(const clattn_gguf *file, const char *key)
 
 /* The entry if it is there and of the kind. */
 static clattn_status want(const clattn_gguf *file, const char *key, bool (*is_kind)(uint32_t),
-                          const char *kind, const gguf_entry **out)
+                          const char *kind, const clattn__gguf_entry **out)
 {
-    const gguf_entry *e = find(file, key);
+    const clattn__gguf_entry *e = find(file, key);
     if (!e) {
         return clattn__refuse("'%s' is missing", key);
     }
@@ -172,7 +171,7 @@ bool clattn_gguf_has(const clattn_gguf *file, const char *key) { return find(fil
 clattn_status clattn_gguf_integer(const clattn_gguf *file, const char *key, int64_t low,
                                   int64_t high, int64_t *out)
 {
-    const gguf_entry *e = NULL;
+    const clattn__gguf_entry *e = NULL;
     TRY(want(file, key, is_integer, "whole number", &e));
     const int64_t value = integer_at(e->value, e->type);
     if (value < low || value > high) {
@@ -185,7 +184,7 @@ clattn_status clattn_gguf_integer(const clattn_gguf *file, const char *key, int6
 
 clattn_status clattn_gguf_float(const clattn_gguf *file, const char *key, double *out)
 {
-    const gguf_entry *e = NULL;
+    const clattn__gguf_entry *e = NULL;
     TRY(want(file, key, is_float, "float", &e));
     *out = float_at(e->value, e->type);
     return CLATTN_OK;
@@ -193,7 +192,7 @@ clattn_status clattn_gguf_float(const clattn_gguf *file, const char *key, double
 
 clattn_status clattn_gguf_bool(const clattn_gguf *file, const char *key, bool *out)
 {
-    const gguf_entry *e = NULL;
+    const clattn__gguf_entry *e = NULL;
     TRY(want(file, key, is_bool, "truth value", &e));
     *out = *e->value != 0;
     return CLATTN_OK;
@@ -201,7 +200,7 @@ clattn_status clattn_gguf_bool(const clattn_gguf *file, const char *key, bool *o
 
 clattn_status clattn_gguf_string(const clattn_gguf *file, const char *key, clattn_text *out)
 {
-    const gguf_entry *e = NULL;
+    const clattn__gguf_entry *e = NULL;
     TRY(want(file, key, is_string, "string", &e));
     *out = string_at(e->value);
     return CLATTN_OK;
@@ -217,7 +216,7 @@ clattn_status clattn_gguf_array_of(const clattn_gguf *file, const char *key, cla
                  [CLATTN_GGUF_FLOATS] = {is_float, "floats"},
                  [CLATTN_GGUF_BOOLS] = {is_bool, "truth values"},
                  [CLATTN_GGUF_STRINGS] = {is_string, "strings"}};
-    const gguf_entry *e = NULL;
+    const clattn__gguf_entry *e = NULL;
     if ((size_t)kind >= sizeof kinds / sizeof *kinds) {
         return clattn__refuse("gguf: kind is %d", (int)kind);
     }
@@ -229,30 +228,39 @@ clattn_status clattn_gguf_array_of(const clattn_gguf *file, const char *key, cla
     return CLATTN_OK;
 }
 
-static const unsigned char *step(clattn_gguf_array *array, size_t bytes)
+/* The next element, if there is one and it is of the kind; else NULL. */
+static const unsigned char *step(clattn_gguf_array *array, bool (*is_kind)(uint32_t))
 {
     const unsigned char *at = array->at;
-    assert(array->left > 0);
+    if (array->left == 0 || !is_kind(array->type)) {
+        return NULL;
+    }
     array->left--;
-    array->at += bytes;
+    array->at +=
+        is_string(array->type) ? sizeof(uint64_t) + string_at(at).length : type_bytes[array->type];
     return at;
 }
 
 int64_t clattn_gguf_next_integer(clattn_gguf_array *array)
 {
-    return integer_at(step(array, type_bytes[array->type]), array->type);
+    const unsigned char *at = step(array, is_integer);
+    return at ? integer_at(at, array->type) : 0;
 }
 
 double clattn_gguf_next_float(clattn_gguf_array *array)
 {
-    return float_at(step(array, type_bytes[array->type]), array->type);
+    const unsigned char *at = step(array, is_float);
+    return at ? float_at(at, array->type) : 0;
 }
 
-bool clattn_gguf_next_bool(clattn_gguf_array *array) { return *step(array, 1) != 0; }
+bool clattn_gguf_next_bool(clattn_gguf_array *array)
+{
+    const unsigned char *at = step(array, is_bool);
+    return at && *at != 0;
+}
 
 clattn_text clattn_gguf_next_string(clattn_gguf_array *array)
 {
-    const clattn_text text = string_at(array->at);
-    step(array, sizeof(uint64_t) + text.length);
-    return text;
+    const unsigned char *at = step(array, is_string);
+    return at ? string_at(at) : (clattn_text){"", 0};
 }

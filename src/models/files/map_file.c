@@ -75,11 +75,11 @@ static void give_back(const unsigned char *begin, const unsigned char *end)
 
 #endif
 
-clattn_status clattn__map_file(const char *path, mapped_file *out)
+clattn_status clattn__map_file(const char *path, clattn__mapped_file *out)
 {
     uint64_t bytes;
     FILE *file;
-    *out = (mapped_file){0};
+    *out = (clattn__mapped_file){0};
     TRY(clattn__file_open(path, &bytes, &file));
     clattn_status status = CLATTN_OK;
     if (bytes > SIZE_MAX) {
@@ -94,17 +94,17 @@ clattn_status clattn__map_file(const char *path, mapped_file *out)
     return status;
 }
 
-void clattn__map_file_give_back(const mapped_file *file, const void *part, size_t bytes)
+void clattn__map_file_give_back(const clattn__mapped_file *file, const void *part, size_t bytes)
 {
     if (file->data && file->data != nothing) {
         give_back(part, (const unsigned char *)part + bytes);
     }
 }
 
-void clattn__unmap_file(mapped_file *file)
+void clattn__unmap_file(clattn__mapped_file *file)
 {
     if (file->data && file->data != nothing) {
         unmap(file->data, file->bytes);
     }
-    *file = (mapped_file){0};
+    *file = (clattn__mapped_file){0};
 }

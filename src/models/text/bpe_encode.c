@@ -59,7 +59,7 @@ static candidate pop(workspace *w)
 
 /* ---- One piece ---------------------------------------------------------------------------- */
 
-static void consider(const bpe *t, workspace *w, int32_t left)
+static void consider(const clattn__bpe *t, workspace *w, int32_t left)
 {
     const int32_t right = left < 0 ? -1 : w->symbols[left].next;
     if (right < 0) {
@@ -71,9 +71,9 @@ static void consider(const bpe *t, workspace *w, int32_t left)
     }
 }
 
-static void join(const bpe *t, workspace *w, candidate c)
+static void join(const clattn__bpe *t, workspace *w, candidate c)
 {
-    const bpe_merge *merge = &t->merges[c.rank];
+    const clattn__bpe_merge *merge = &t->merges[c.rank];
     symbol *left = &w->symbols[c.left];
     symbol *right = left->next < 0 ? NULL : &w->symbols[left->next];
     if (left->id != merge->left || !right || right->id != merge->right) {
@@ -104,8 +104,8 @@ static bool make_room(workspace *w, size_t bytes)
     return symbols && heap;
 }
 
-static clattn_status encode_piece(const bpe *t, workspace *w, const char *text, size_t bytes,
-                                  clattn_ids *out, size_t *lost)
+static clattn_status encode_piece(const clattn__bpe *t, workspace *w, const char *text,
+                                  size_t bytes, clattn_ids *out, size_t *lost)
 {
     const int32_t whole = t->words.slots ? clattn__lookup_find(&t->words, text, bytes) : -1;
     if (whole >= 0) {
@@ -137,8 +137,8 @@ static clattn_status encode_piece(const bpe *t, workspace *w, const char *text, 
 
 /* ---- A text --------------------------------------------------------------------------------- */
 
-static clattn_status encode_plain(const bpe *t, workspace *w, const char *text, size_t bytes,
-                                  clattn_ids *out, size_t *lost)
+static clattn_status encode_plain(const clattn__bpe *t, workspace *w, const char *text,
+                                  size_t bytes, clattn_ids *out, size_t *lost)
 {
     while (bytes > 0) {
         const size_t piece = clattn__pretokenizer_piece(t->rules, text, bytes);
@@ -149,8 +149,9 @@ static clattn_status encode_plain(const bpe *t, workspace *w, const char *text, 
     return CLATTN_OK;
 }
 
-static clattn_status encode_between(const bpe *t, workspace *w, const special_tokens *special,
-                                    const char *text, size_t bytes, clattn_ids *out, size_t *lost)
+static clattn_status encode_between(const clattn__bpe *t, workspace *w,
+                                    const clattn__special_tokens *special, const char *text,
+                                    size_t bytes, clattn_ids *out, size_t *lost)
 {
     while (bytes > 0) {
         size_t at, length;
@@ -166,9 +167,9 @@ static clattn_status encode_between(const bpe *t, workspace *w, const special_to
 }
 
 /* around: what stands before and behind the text; -1 = nothing. */
-static clattn_status encode_around(const bpe *t, workspace *w, const special_tokens *special,
-                                   const int32_t around[2], const char *text, size_t bytes,
-                                   clattn_ids *out, size_t *lost)
+static clattn_status encode_around(const clattn__bpe *t, workspace *w,
+                                   const clattn__special_tokens *special, const int32_t around[2],
+                                   const char *text, size_t bytes, clattn_ids *out, size_t *lost)
 {
     if (around[0] >= 0) {
         TRY(clattn_ids_add(out, around[0]));
@@ -177,8 +178,8 @@ static clattn_status encode_around(const bpe *t, workspace *w, const special_tok
     return around[1] >= 0 ? clattn_ids_add(out, around[1]) : CLATTN_OK;
 }
 
-clattn_status clattn__bpe_encode(const bpe *t, const char *text, size_t bytes, unsigned flags,
-                                 clattn_ids *out, size_t *lost)
+clattn_status clattn__bpe_encode(const clattn__bpe *t, const char *text, size_t bytes,
+                                 unsigned flags, clattn_ids *out, size_t *lost)
 {
     const bool whole = flags & CLATTN_ENCODE_WHOLE;
     const int32_t around[2] = {whole ? t->first : -1, whole ? t->last : -1};

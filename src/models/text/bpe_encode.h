@@ -5,7 +5,7 @@
 #include "bpe_vocabulary.h"
 
 /* As clattn_tokenizer_encode; lost is not NULL. */
-clattn_status clattn__bpe_encode(const bpe *tokenizer, const char *text, size_t bytes,
+clattn_status clattn__bpe_encode(const clattn__bpe *tokenizer, const char *text, size_t bytes,
                                  unsigned flags, clattn_ids *out, size_t *lost);
 
 #endif /* MODELS_TEXT_BPE_ENCODE_H */

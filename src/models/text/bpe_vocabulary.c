@@ -11,20 +11,23 @@ enum { MAX_TOKENS = 1 << 22 };
 
 /* ---- Asking ---------------------------------------------------------------- */
 
-int32_t clattn__bpe_rank(const bpe *t, int32_t left, int32_t right)
+int32_t clattn__bpe_rank(const clattn__bpe *t, int32_t left, int32_t right)
 {
     const int32_t pair[2] = {left, right};
     return clattn__lookup_find(&t->ranks, pair, sizeof pair);
 }
 
-int32_t clattn__bpe_find(const bpe *t, const char *text)
+int32_t clattn__bpe_find(const clattn__bpe *t, const char *text)
 {
     return clattn__lookup_find(&t->special.texts, text, strlen(text));
 }
 
-bool clattn__bpe_is_control(const bpe *t, int32_t id) { return t->tokens[id].kind == BPE_CONTROL; }
+bool clattn__bpe_is_control(const clattn__bpe *t, int32_t id)
+{
+    return t->tokens[id].kind == BPE_CONTROL;
+}
 
-bool clattn__bpe_ends(const bpe *t, int32_t id)
+bool clattn__bpe_ends(const clattn__bpe *t, int32_t id)
 {
     for (int i = 0; i < t->end_count; i++) {
         if (t->ends[i] == id) {
@@ -74,7 +77,7 @@ static bool bytes_of(const alphabet *a, clattn_text text, char *out, size_t *byt
 /* ---- What the file says ----------------------------------------------------------------------
  * texts: ids by the tokens' texts as the file has them; of two that are the same, the first. */
 
-static clattn_status read_rules(const clattn_gguf *file, bpe *t)
+static clattn_status read_rules(const clattn_gguf *file, clattn__bpe *t)
 {
     clattn_text model, name;
     TRY(clattn_gguf_string(file, "tokenizer.ggml.model", &model));
@@ -89,7 +92,7 @@ static clattn_status read_rules(const clattn_gguf *file, bpe *t)
                                      CLATTN__SHOWN(name), clattn__pretokenizer_names);
 }
 
-static clattn_status read_tokens(const clattn_gguf *file, bpe *t, lookup *texts)
+static clattn_status read_tokens(const clattn_gguf *file, clattn__bpe *t, clattn__lookup *texts)
 {
     static const char key[] = "tokenizer.ggml.tokens";
     clattn_gguf_array array;
@@ -105,13 +108,13 @@ static clattn_status read_tokens(const clattn_gguf *file, bpe *t, lookup *texts)
     }
     for (int32_t i = 0; i < t->count; i++) {
         const clattn_text text = clattn_gguf_next_string(&array);
-        t->tokens[i] = (bpe_token){text, BPE_NORMAL};
+        t->tokens[i] = (clattn__bpe_token){text, BPE_NORMAL};
         clattn__lookup_add(texts, text.bytes, text.length, i);
     }
     return CLATTN_OK;
 }
 
-static clattn_status read_kinds(const clattn_gguf *file, bpe *t)
+static clattn_status read_kinds(const clattn_gguf *file, clattn__bpe *t)
 {
     static const char key[] = "tokenizer.ggml.token_type";
     clattn_gguf_array array;
@@ -131,7 +134,8 @@ static clattn_status read_kinds(const clattn_gguf *file, bpe *t)
 }
 
 /* "left right": the space is never a token's first character, as tokens hold no spaces. */
-static clattn_status read_merge(const lookup *texts, clattn_text text, int32_t rank, bpe_merge *out)
+static clattn_status read_merge(const clattn__lookup *texts, clattn_text text, int32_t rank,
+                                clattn__bpe_merge *out)
 {
     char joined[4096];
     const char *space = text.length > 1 ? memchr(text.bytes + 1, ' ', text.length - 1) : NULL;
@@ -142,9 +146,9 @@ static clattn_status read_merge(const lookup *texts, clattn_text text, int32_t r
     const size_t left = (size_t)(space - text.bytes), right = text.length - left - 1;
     memcpy(joined, text.bytes, left);
     memcpy(joined + left, space + 1, right);
-    *out = (bpe_merge){clattn__lookup_find(texts, text.bytes, left),
-                       clattn__lookup_find(texts, space + 1, right),
-                       clattn__lookup_find(texts, joined, left + right)};
+    *out = (clattn__bpe_merge){clattn__lookup_find(texts, text.bytes, left),
+                               clattn__lookup_find(texts, space + 1, right),
+                               clattn__lookup_find(texts, joined, left + right)};
     if (out->left < 0 || out->right < 0 || out->result < 0) {
         return clattn__refuse("tokenizer.ggml.merges: %" PRId32 ", '%.*s', is not of tokens", rank,
                               CLATTN__SHOWN(text));
@@ -152,7 +156,8 @@ static clattn_status read_merge(const lookup *texts, clattn_text text, int32_t r
     return CLATTN_OK;
 }
 
-static clattn_status read_merges(const clattn_gguf *file, bpe *t, const lookup *texts)
+static clattn_status read_merges(const clattn_gguf *file, clattn__bpe *t,
+                                 const clattn__lookup *texts)
 {
     static const char key[] = "tokenizer.ggml.merges";
     clattn_gguf_array array;
@@ -167,7 +172,7 @@ static clattn_status read_merges(const clattn_gguf *file, bpe *t, const lookup *
         return clattn__no_memory();
     }
     for (int32_t rank = 0; rank < count; rank++) {
-        bpe_merge *merge = &t->merges[rank];
+        clattn__bpe_merge *merge = &t->merges[rank];
         TRY(read_merge(texts, clattn_gguf_next_string(&array), rank, merge));
         /* A repeated one keeps its first rank. */
         clattn__lookup_add(&t->ranks, merge, 2 * sizeof(int32_t), rank);
@@ -177,7 +182,7 @@ static clattn_status read_merges(const clattn_gguf *file, bpe *t, const lookup *
 
 /* ---- What is made of it ---------------------------------------------------------- */
 
-static void find_bytes(bpe *t, const alphabet *a, const lookup *texts)
+static void find_bytes(clattn__bpe *t, const alphabet *a, const clattn__lookup *texts)
 {
     for (int byte = 0; byte < 256; byte++) {
         char text[UTF8_LONGEST];
@@ -187,7 +192,7 @@ static void find_bytes(bpe *t, const alphabet *a, const lookup *texts)
 
 /* Normal tokens become the bytes that they stand for.  One whose text is no such bytes stays as it
  * is written: no text has it. */
-static clattn_status make_pieces(bpe *t, const alphabet *a)
+static clattn_status make_pieces(clattn__bpe *t, const alphabet *a)
 {
     size_t bytes = 0;
     for (int32_t i = 0; i < t->count; i++) {
@@ -199,7 +204,7 @@ static clattn_status make_pieces(bpe *t, const alphabet *a)
         return clattn__no_memory();
     }
     for (int32_t i = 0; i < t->count; i++) {
-        bpe_token *token = &t->tokens[i];
+        clattn__bpe_token *token = &t->tokens[i];
         size_t length;
         if (token->kind == BPE_NORMAL && bytes_of(a, token->piece, to, &length)) {
             token->piece = (clattn_text){to, length};
@@ -212,7 +217,7 @@ static clattn_status make_pieces(bpe *t, const alphabet *a)
     return CLATTN_OK;
 }
 
-static clattn_status make_special(bpe *t)
+static clattn_status make_special(clattn__bpe *t)
 {
     size_t count[BPE_USER + 1] = {0};
     for (int32_t i = 0; i < t->count; i++) {
@@ -224,7 +229,7 @@ static clattn_status make_special(bpe *t)
         return clattn__no_memory();
     }
     for (int32_t i = 0; i < t->count; i++) {
-        const bpe_token *token = &t->tokens[i];
+        const clattn__bpe_token *token = &t->tokens[i];
         if (token->kind == BPE_USER) {
             clattn__special_add(&t->user, token->piece.bytes, token->piece.length, i);
         }
@@ -238,7 +243,8 @@ static clattn_status make_special(bpe *t)
 /* ---- Where a text begins and ends ---------------------------------------------- */
 
 /* The id that a key names; -1 if there is no such key. */
-static clattn_status read_id(const clattn_gguf *file, const bpe *t, const char *key, int32_t *id)
+static clattn_status read_id(const clattn_gguf *file, const clattn__bpe *t, const char *key,
+                             int32_t *id)
 {
     int64_t value = -1;
     if (clattn_gguf_has(file, key)) {
@@ -248,8 +254,8 @@ static clattn_status read_id(const clattn_gguf *file, const bpe *t, const char *
     return CLATTN_OK;
 }
 
-static clattn_status read_edge(const clattn_gguf *file, const bpe *t, const char *add_key, bool add,
-                               const char *id_key, int32_t *id)
+static clattn_status read_edge(const clattn_gguf *file, const clattn__bpe *t, const char *add_key,
+                               bool add, const char *id_key, int32_t *id)
 {
     if (clattn_gguf_has(file, add_key)) {
         TRY(clattn_gguf_bool(file, add_key, &add));
@@ -263,7 +269,7 @@ static clattn_status read_edge(const clattn_gguf *file, const bpe *t, const char
 }
 
 /* Files name one or two of them.  Others are known by what models call them. */
-static clattn_status read_ends(const clattn_gguf *file, bpe *t)
+static clattn_status read_ends(const clattn_gguf *file, clattn__bpe *t)
 {
     static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id"};
@@ -287,7 +293,7 @@ static clattn_status read_ends(const clattn_gguf *file, bpe *t)
 
 /* ---- All of it ----------------------------------------------------------------- */
 
-static clattn_status make(const clattn_gguf *file, bpe *t, lookup *texts)
+static clattn_status make(const clattn_gguf *file, clattn__bpe *t, clattn__lookup *texts)
 {
     alphabet a;
     make_alphabet(&a);
@@ -305,10 +311,10 @@ static clattn_status make(const clattn_gguf *file, bpe *t, lookup *texts)
     return read_ends(file, t);
 }
 
-clattn_status clattn__bpe_create(const clattn_gguf *file, bpe **out)
+clattn_status clattn__bpe_create(const clattn_gguf *file, clattn__bpe **out)
 {
-    lookup texts = {0};
-    bpe *t = calloc(1, sizeof *t);
+    clattn__lookup texts = {0};
+    clattn__bpe *t = calloc(1, sizeof *t);
     if (!t) {
         return clattn__no_memory();
     }
@@ -322,7 +328,7 @@ clattn_status clattn__bpe_create(const clattn_gguf *file, bpe **out)
     return status;
 }
 
-void clattn__bpe_destroy(bpe *t)
+void clattn__bpe_destroy(clattn__bpe *t)
 {
     if (!t) {
         return;

@@ -79,7 +79,7 @@ static char *system_message(const char *text)
     return message;
 }
 
-static clattn_status read_texts(const char *template, char *text, chat *out)
+static clattn_status read_texts(const char *template, char *text, clattn__chat *out)
 {
     walk w = {template, template + strlen(template), false};
     bool answers = false, ends = false;
@@ -97,7 +97,7 @@ static clattn_status read_texts(const char *template, char *text, chat *out)
     return CLATTN_OK;
 }
 
-static clattn_status read_template(clattn_text template, chat *out)
+static clattn_status read_template(clattn_text template, clattn__chat *out)
 {
     char *copy = malloc(template.length + 1), *text = malloc(template.length + 1);
     clattn_status status = CLATTN_OK;
@@ -113,11 +113,12 @@ static clattn_status read_template(clattn_text template, chat *out)
     return status;
 }
 
-clattn_status clattn__chat_open(const clattn_gguf *file, const bpe *tokenizer, chat *out)
+clattn_status clattn__chat_open(const clattn_gguf *file, const clattn__bpe *tokenizer,
+                                clattn__chat *out)
 {
     clattn_text template;
-    chat c = {tokenizer, clattn__bpe_find(tokenizer, start_text),
-              clattn__bpe_find(tokenizer, end_text), NULL};
+    clattn__chat c = {tokenizer, clattn__bpe_find(tokenizer, start_text),
+                      clattn__bpe_find(tokenizer, end_text), NULL};
     TRY(clattn_gguf_string(file, "tokenizer.chat_template", &template));
     clattn_status status = read_template(template, &c);
     if (status == CLATTN_OK && (c.start < 0 || c.end < 0)) {
@@ -132,7 +133,7 @@ clattn_status clattn__chat_open(const clattn_gguf *file, const bpe *tokenizer, c
     return status;
 }
 
-void clattn__chat_close(chat *c)
+void clattn__chat_close(clattn__chat *c)
 {
     free(c->system);
     c->system = NULL;
@@ -141,8 +142,8 @@ void clattn__chat_close(chat *c)
 /* ---- Encoding ----------------------------------------------------------------------------- */
 
 /* ROLE, a line end and the message are one text: pieces may go over from one to the next. */
-static clattn_status add_turn(const chat *c, const char *role, const char *text, clattn_ids *out,
-                              size_t *lost)
+static clattn_status add_turn(const clattn__chat *c, const char *role, const char *text,
+                              clattn_ids *out, size_t *lost)
 {
     const size_t length = strlen(role) + 1 + strlen(text);
     TRY(clattn_ids_add(out, c->start));
@@ -156,7 +157,7 @@ static clattn_status add_turn(const chat *c, const char *role, const char *text,
     return status;
 }
 
-static clattn_status add_whole_turn(const chat *c, const char *role, const char *text,
+static clattn_status add_whole_turn(const clattn__chat *c, const char *role, const char *text,
                                     clattn_ids *out, size_t *lost)
 {
     TRY(add_turn(c, role, text, out, lost));
@@ -164,8 +165,8 @@ static clattn_status add_whole_turn(const chat *c, const char *role, const char 
     return clattn__bpe_encode(c->tokenizer, "\n", 1, 0, out, lost);
 }
 
-clattn_status clattn__chat_encode(const chat *c, const clattn_chat_message *messages, size_t count,
-                                  clattn_ids *out, size_t *lost)
+clattn_status clattn__chat_encode(const clattn__chat *c, const clattn_chat_message *messages,
+                                  size_t count, clattn_ids *out, size_t *lost)
 {
     const bool told = count > 0 && !strcmp(messages[0].role, "system");
     if (!told && c->system) {

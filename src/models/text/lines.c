@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static clattn_status split(lines *l, size_t bytes)
+static clattn_status split(clattn__lines *l, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
         l->count += l->text[i] == '\n' || i + 1 == bytes;
@@ -28,9 +28,9 @@ static clattn_status split(lines *l, size_t bytes)
     return CLATTN_OK;
 }
 
-clattn_status clattn__lines_of(char *text, size_t bytes, lines *out)
+clattn_status clattn__lines_of(char *text, size_t bytes, clattn__lines *out)
 {
-    lines l = {.text = text};
+    clattn__lines l = {.text = text};
     const clattn_status status = split(&l, bytes);
     if (status == CLATTN_OK) {
         *out = l;
@@ -40,9 +40,9 @@ clattn_status clattn__lines_of(char *text, size_t bytes, lines *out)
     return status;
 }
 
-void clattn__lines_free(lines *l)
+void clattn__lines_free(clattn__lines *l)
 {
     free(l->text);
     free(l->items);
-    *l = (lines){0};
+    *l = (clattn__lines){0};
 }

@@ -51,7 +51,7 @@ static int class_of(int32_t code) { return utf8proc_get_property(code)->combinin
 
 /* Inserts a mark behind those of its class and lower ones.  Longer runs than a word may be are left
  * as they are: such a word is unknown in any order. */
-static void insert_mark(plain_text *out, size_t begin, int32_t code)
+static void insert_mark(clattn__plain_text *out, size_t begin, int32_t code)
 {
     size_t at = out->count++;
     const int class = class_of(code);
@@ -63,7 +63,7 @@ static void insert_mark(plain_text *out, size_t begin, int32_t code)
 }
 
 /* marks_begin: of the marks so far behind the last character of class 0. */
-static void add_decomposed(plain_text *out, size_t *marks_begin, int32_t code)
+static void add_decomposed(clattn__plain_text *out, size_t *marks_begin, int32_t code)
 {
     utf8proc_int32_t parts[LONGEST_DECOMPOSITION];
     int boundary = 0;
@@ -84,7 +84,7 @@ static void add_decomposed(plain_text *out, size_t *marks_begin, int32_t code)
 /* ---- A text ------------------------------------------------------------------------------------
  */
 
-static void add(plain_text *out, size_t *marks_begin, bool cased, int32_t code)
+static void add(clattn__plain_text *out, size_t *marks_begin, bool cased, int32_t code)
 {
     if (cased) {
         out->codes[out->count++] = code;
@@ -93,12 +93,13 @@ static void add(plain_text *out, size_t *marks_begin, bool cased, int32_t code)
     }
 }
 
-bool clattn__normalize(const char *text, size_t bytes, bool cased, plain_text *out)
+bool clattn__normalize(const char *text, size_t bytes, bool cased, clattn__plain_text *out)
 {
     /* No character is decomposed into more than 1.5 for each of its bytes (U+03B0), and a Chinese
      * one has three bytes, and two spaces around it. */
     const bool possible = bytes < SIZE_MAX / 16;
-    *out = (plain_text){.codes = possible ? malloc((2 * bytes + 1) * sizeof *out->codes) : NULL};
+    *out = (clattn__plain_text){.codes =
+                                    possible ? malloc((2 * bytes + 1) * sizeof *out->codes) : NULL};
     if (!out->codes) {
         return false;
     }
@@ -121,8 +122,8 @@ bool clattn__normalize(const char *text, size_t bytes, bool cased, plain_text *o
     return true;
 }
 
-void clattn__plain_text_free(plain_text *text)
+void clattn__plain_text_free(clattn__plain_text *text)
 {
     free(text->codes);
-    *text = (plain_text){0};
+    *text = (clattn__plain_text){0};
 }

@@ -6,15 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct plain_text {
+typedef struct clattn__plain_text {
     int32_t *codes;
     size_t count;
-} plain_text;
+} clattn__plain_text;
 
 /* No control characters, one kind of space, and spaces around Chinese characters; unless cased,
  * small letters without accents.  False if memory ran out. */
-bool clattn__normalize(const char *text, size_t bytes, bool cased, plain_text *out);
-void clattn__plain_text_free(plain_text *text);
+bool clattn__normalize(const char *text, size_t bytes, bool cased, clattn__plain_text *out);
+void clattn__plain_text_free(clattn__plain_text *text);
 
 /* Whether the character stands alone: Unicode's punctuation, and all of ASCII that is no letter,
  * digit or space. */

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-struct pretokenizer {
+struct clattn__pretokenizer {
     const char *name;
-    size_t (*piece)(const pretokenizer *rules, const char *text, size_t bytes);
+    size_t (*piece)(const clattn__pretokenizer *rules, const char *text, size_t bytes);
     int digits; /* at most so many in a piece; 0 = any number of them */
     bool ignores_merges, adds_bos;
 };
@@ -80,7 +80,7 @@ static size_t spaces(const char *text, size_t bytes, bool number_ends)
 /* GPT-2 (Radford et al. 2019):
  *     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  * Where digits are 1, each number was cut out by itself before, and is to the rest an end. */
-static size_t gpt2(const pretokenizer *rules, const char *text, size_t bytes)
+static size_t gpt2(const clattn__pretokenizer *rules, const char *text, size_t bytes)
 {
     const size_t short_form = contraction(text, bytes, false);
     const character first = look(text, bytes, 0);
@@ -130,7 +130,7 @@ static size_t blank_lines(const char *text, size_t bytes)
 /* Llama 3, and others with fewer digits:
  *     (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
  *      ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+ */
-static size_t llama3(const pretokenizer *rules, const char *text, size_t bytes)
+static size_t llama3(const clattn__pretokenizer *rules, const char *text, size_t bytes)
 {
     const size_t short_form = contraction(text, bytes, true);
     const character first = look(text, bytes, 0);
@@ -155,7 +155,7 @@ static size_t llama3(const pretokenizer *rules, const char *text, size_t bytes)
 
 /* ---- Who uses which --------------------------------------------------------------------- */
 
-static const pretokenizer table[] = {
+static const clattn__pretokenizer table[] = {
     {"gpt-2", gpt2, 0, false, false},       {"phi-2", gpt2, 0, false, false},
     {"mpt", gpt2, 0, false, false},         {"olmo", gpt2, 0, false, false},
     {"smollm", gpt2, 1, false, false},      {"starcoder", gpt2, 1, false, false},
@@ -169,7 +169,7 @@ static const pretokenizer table[] = {
 
 const char clattn__pretokenizer_names[] = "gpt-2, smollm, llama-bpe, qwen2 and their like";
 
-const pretokenizer *clattn__pretokenizer_find(const char *name, size_t length)
+const clattn__pretokenizer *clattn__pretokenizer_find(const char *name, size_t length)
 {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strlen(table[i].name) == length && !memcmp(table[i].name, name, length)) {
@@ -179,13 +179,13 @@ const pretokenizer *clattn__pretokenizer_find(const char *name, size_t length)
     return NULL;
 }
 
-size_t clattn__pretokenizer_piece(const pretokenizer *rules, const char *text, size_t bytes)
+size_t clattn__pretokenizer_piece(const clattn__pretokenizer *rules, const char *text, size_t bytes)
 {
     return rules->piece(rules, text, bytes);
 }
 
-bool clattn__pretokenizer_ignores_merges(const pretokenizer *rules)
+bool clattn__pretokenizer_ignores_merges(const clattn__pretokenizer *rules)
 {
     return rules->ignores_merges;
 }
-bool clattn__pretokenizer_adds_bos(const pretokenizer *rules) { return rules->adds_bos; }
+bool clattn__pretokenizer_adds_bos(const clattn__pretokenizer *rules) { return rules->adds_bos; }

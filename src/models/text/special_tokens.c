@@ -3,20 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool clattn__special_make(special_tokens *set, size_t tokens)
+bool clattn__special_make(clattn__special_tokens *set, size_t tokens)
 {
-    *set = (special_tokens){.lengths = calloc(tokens + 1, sizeof *set->lengths)};
+    *set = (clattn__special_tokens){.lengths = calloc(tokens + 1, sizeof *set->lengths)};
     return clattn__lookup_make(&set->texts, tokens) && set->lengths;
 }
 
-void clattn__special_free(special_tokens *set)
+void clattn__special_free(clattn__special_tokens *set)
 {
     clattn__lookup_free(&set->texts);
     free(set->lengths);
-    *set = (special_tokens){0};
+    *set = (clattn__special_tokens){0};
 }
 
-static void add_length(special_tokens *set, size_t length)
+static void add_length(clattn__special_tokens *set, size_t length)
 {
     size_t i = 0;
     while (i < set->length_count && set->lengths[i] > length) {
@@ -30,7 +30,7 @@ static void add_length(special_tokens *set, size_t length)
     }
 }
 
-void clattn__special_add(special_tokens *set, const char *text, size_t bytes, int32_t id)
+void clattn__special_add(clattn__special_tokens *set, const char *text, size_t bytes, int32_t id)
 {
     if (bytes > 0 && clattn__lookup_add(&set->texts, text, bytes, id)) {
         add_length(set, bytes);
@@ -39,7 +39,8 @@ void clattn__special_add(special_tokens *set, const char *text, size_t bytes, in
     }
 }
 
-static int32_t find_here(const special_tokens *set, const char *text, size_t bytes, size_t *length)
+static int32_t find_here(const clattn__special_tokens *set, const char *text, size_t bytes,
+                         size_t *length)
 {
     for (size_t i = 0; i < set->length_count; i++) {
         const int32_t id =
@@ -52,8 +53,8 @@ static int32_t find_here(const special_tokens *set, const char *text, size_t byt
     return -1;
 }
 
-int32_t clattn__special_find(const special_tokens *set, const char *text, size_t bytes, size_t *at,
-                             size_t *length)
+int32_t clattn__special_find(const clattn__special_tokens *set, const char *text, size_t bytes,
+                             size_t *at, size_t *length)
 {
     for (size_t i = 0; i < bytes; i++) {
         const int32_t id =

@@ -71,7 +71,7 @@ clattn_status clattn_tokenizer_encode(const clattn_tokenizer *t, const char *tex
     return status;
 }
 
-static clattn_status open_chat(const clattn_tokenizer *t, chat *out)
+static clattn_status open_chat(const clattn_tokenizer *t, clattn__chat *out)
 {
     NEED(t, "tokenizer");
     return t->bpe ? clattn__chat_open(t->file, t->bpe, out)
@@ -80,7 +80,7 @@ static clattn_status open_chat(const clattn_tokenizer *t, chat *out)
 
 clattn_status clattn_tokenizer_check_chat(const clattn_tokenizer *t)
 {
-    chat c;
+    clattn__chat c;
     TRY(open_chat(t, &c));
     clattn__chat_close(&c);
     return CLATTN_OK;
@@ -91,7 +91,7 @@ clattn_status clattn_tokenizer_encode_chat(const clattn_tokenizer *t,
                                            const clattn_chat_message *messages, size_t count,
                                            clattn_ids *out, size_t *lost)
 {
-    chat c;
+    clattn__chat c;
     size_t missed = 0;
     NEED(messages || count == 0, "tokenizer: messages");
     NEED(out, "tokenizer: out");

@@ -7,8 +7,8 @@
 
 struct clattn_tokenizer {
     const clattn_gguf *file;
-    bpe *bpe; /* of the file; NULL = the other */
-    wordpiece *wordpiece;
+    clattn__bpe *bpe; /* of the file; NULL = the other */
+    clattn__wordpiece *wordpiece;
 };
 
 #endif /* MODELS_TEXT_TOKENIZER_H */

@@ -29,7 +29,7 @@ bool clattn__utf8_is_space(int32_t code)
            code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
 }
 
-utf8_kind clattn__utf8_kind_of(int32_t code)
+clattn__utf8_kind clattn__utf8_kind_of(int32_t code)
 {
     if (clattn__utf8_is_space(code)) {
         return UTF8_SPACE;

@@ -16,8 +16,13 @@ enum { UTF8_LONGEST = 4 };
 size_t clattn__utf8_write(int32_t code, char out[UTF8_LONGEST]);
 
 /* Unicode's \p{L}, \p{N}, White_Space and all else, -1 included. */
-typedef enum utf8_kind { UTF8_LETTER, UTF8_NUMBER, UTF8_SPACE, UTF8_OTHER } utf8_kind;
-utf8_kind clattn__utf8_kind_of(int32_t code);
+typedef enum clattn__utf8_kind {
+    UTF8_LETTER,
+    UTF8_NUMBER,
+    UTF8_SPACE,
+    UTF8_OTHER
+} clattn__utf8_kind;
+clattn__utf8_kind clattn__utf8_kind_of(int32_t code);
 bool clattn__utf8_is_space(int32_t code);
 
 #endif /* MODELS_TEXT_UTF8_H */

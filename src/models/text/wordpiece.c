@@ -14,12 +14,12 @@
 
 enum { LONGEST_WORD = 100, MAX_VOCABULARY = 1 << 22 };
 
-struct wordpiece {
+struct clattn__wordpiece {
     bool cased;
-    lines vocabulary;
-    lookup pieces;
+    clattn__lines vocabulary;
+    clattn__lookup pieces;
     size_t longest; /* bytes of a piece */
-    special_tokens special;
+    clattn__special_tokens special;
     int32_t unknown, begin, end;
 };
 
@@ -33,7 +33,7 @@ typedef struct word {
 
 /* The longest piece with which text begins, which is "##..." unless first.  text has two bytes
  * before it for that. */
-static int32_t longest_piece(const wordpiece *t, char *text, size_t bytes, bool first,
+static int32_t longest_piece(const clattn__wordpiece *t, char *text, size_t bytes, bool first,
                              size_t *length)
 {
     const size_t lead = first ? 0 : 2;
@@ -52,7 +52,7 @@ static int32_t longest_piece(const wordpiece *t, char *text, size_t bytes, bool 
 
 /* The pieces of a word, or the one token for words of which some part is no piece; of an empty one
  * nothing.  It is empty then. */
-static clattn_status add_word(const wordpiece *t, word *w, clattn_ids *out)
+static clattn_status add_word(const clattn__wordpiece *t, word *w, clattn_ids *out)
 {
     const size_t before = out->count, bytes = w->bytes;
     bool known = w->characters <= LONGEST_WORD;
@@ -82,8 +82,8 @@ static void add_character(word *w, int32_t code)
 /* ---- A text --------------------------------------------------------------------------------- */
 
 /* Words are what is between spaces, and each punctuation character.  Stops after most tokens. */
-static clattn_status add_words(const wordpiece *t, const plain_text *plain, size_t most,
-                               clattn_ids *out)
+static clattn_status add_words(const clattn__wordpiece *t, const clattn__plain_text *plain,
+                               size_t most, clattn_ids *out)
 {
     word w = {.bytes = 0};
     for (size_t i = 0; i < plain->count && out->count < most; i++) {
@@ -102,10 +102,10 @@ static clattn_status add_words(const wordpiece *t, const plain_text *plain, size
     return add_word(t, &w, out);
 }
 
-static clattn_status add_plain(const wordpiece *t, const char *text, size_t bytes, size_t most,
-                               clattn_ids *out)
+static clattn_status add_plain(const clattn__wordpiece *t, const char *text, size_t bytes,
+                               size_t most, clattn_ids *out)
 {
-    plain_text plain;
+    clattn__plain_text plain;
     const clattn_status status = clattn__normalize(text, bytes, t->cased, &plain)
                                      ? add_words(t, &plain, most, out)
                                      : clattn__no_memory();
@@ -113,7 +113,7 @@ static clattn_status add_plain(const wordpiece *t, const char *text, size_t byte
     return status;
 }
 
-clattn_status clattn__wordpiece_encode(const wordpiece *t, const char *text, size_t bytes,
+clattn_status clattn__wordpiece_encode(const clattn__wordpiece *t, const char *text, size_t bytes,
                                        size_t most, clattn_ids *out)
 {
     if (most < 2) {
@@ -141,7 +141,7 @@ clattn_status clattn__wordpiece_encode(const wordpiece *t, const char *text, siz
 /* ---- The vocabulary ----------------------------------------------------------------------------
  */
 
-static clattn_status find_special(wordpiece *t)
+static clattn_status find_special(clattn__wordpiece *t)
 {
     static const char *const names[] = {"[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"};
     enum { NEEDED = 3, NAMES = sizeof names / sizeof *names };
@@ -164,7 +164,7 @@ static clattn_status find_special(wordpiece *t)
     return CLATTN_OK;
 }
 
-static clattn_status index_pieces(wordpiece *t)
+static clattn_status index_pieces(clattn__wordpiece *t)
 {
     if (t->vocabulary.count > MAX_VOCABULARY) {
         return clattn__refuse("%" PRId64 " lines, at most %d can be", t->vocabulary.count,
@@ -182,11 +182,12 @@ static clattn_status index_pieces(wordpiece *t)
     return find_special(t);
 }
 
-clattn_status clattn__wordpiece_create(char *vocabulary, size_t bytes, bool cased, wordpiece **out)
+clattn_status clattn__wordpiece_create(char *vocabulary, size_t bytes, bool cased,
+                                       clattn__wordpiece **out)
 {
-    lines pieces;
+    clattn__lines pieces;
     TRY(clattn__lines_of(vocabulary, bytes, &pieces));
-    wordpiece *t = calloc(1, sizeof *t);
+    clattn__wordpiece *t = calloc(1, sizeof *t);
     if (!t) {
         clattn__lines_free(&pieces);
         return clattn__no_memory();
@@ -234,7 +235,7 @@ static clattn_status read_config(const char *directory, bool *cased)
                                                    : "strip_accents as it is there");
 }
 
-clattn_status clattn__wordpiece_open(const char *directory, wordpiece **out)
+clattn_status clattn__wordpiece_open(const char *directory, clattn__wordpiece **out)
 {
     static const char name[] = "vocab.txt";
     bool cased;
@@ -246,7 +247,7 @@ clattn_status clattn__wordpiece_open(const char *directory, wordpiece **out)
     return status == CLATTN_OK ? status : clattn__within(status, "%s", name);
 }
 
-void clattn__wordpiece_destroy(wordpiece *t)
+void clattn__wordpiece_destroy(clattn__wordpiece *t)
 {
     if (!t) {
         return;
@@ -257,13 +258,13 @@ void clattn__wordpiece_destroy(wordpiece *t)
     free(t);
 }
 
-const char *clattn__wordpiece_piece(const wordpiece *t, int32_t id)
+const char *clattn__wordpiece_piece(const clattn__wordpiece *t, int32_t id)
 {
     return t->vocabulary.items[id];
 }
-int32_t clattn__wordpiece_count(const wordpiece *t) { return (int32_t)t->vocabulary.count; }
+int32_t clattn__wordpiece_count(const clattn__wordpiece *t) { return (int32_t)t->vocabulary.count; }
 
-int32_t clattn__wordpiece_find(const wordpiece *t, const char *name)
+int32_t clattn__wordpiece_find(const clattn__wordpiece *t, const char *name)
 {
     return clattn__lookup_find(&t->special.texts, name, strlen(name));
 }

@@ -211,6 +211,11 @@ START_TEST(calls_that_make_no_sense_are_refused)
     ck_assert_uint_eq(left.count, 7);
     assert_ok(clattn_encoder_tokenize(encoder, &text, 1, 0, &texts));
     const clattn_encoder_args args = {.texts = &texts, .sentences = vector};
+    texts.ids.items[1] = WORDS;
+    assert_refused(clattn_encoder_run(encoder, &args), "encoder: token 7 is not 0..6");
+    texts.ids.items[1] = 4, texts.starts[1] = 0;
+    assert_refused(clattn_encoder_run(encoder, &args), "encoder: text 0 has 0 tokens");
+    texts.starts[1] = 3;
     assert_refused(clattn_encoder_run(NULL, &args), "encoder is NULL");
     assert_refused(clattn_encoder_run(encoder, NULL), "encoder: args is NULL");
     assert_refused(clattn_encoder_run(encoder, &(clattn_encoder_args){.sentences = vector}),

@@ -177,6 +177,7 @@ START_TEST(tokens_that_cannot_be_read_leave_the_cache)
     assert_refused(clattn_model_run(model, NULL, 1, CLATTN_LOGITS_LAST, some), "tokens is NULL");
     assert_refused(clattn_model_run(model, words, 0, CLATTN_LOGITS_LAST, some), "count is 0");
     assert_refused(clattn_model_run(model, words, -1, CLATTN_LOGITS_LAST, some), "count is -1");
+    assert_refused(clattn_model_run(model, words, 1, (clattn_logits)2, some), "which is 2");
     assert_refused(clattn_model_run(model, wrong, 2, CLATTN_LOGITS_LAST, some),
                    "token 266 is not 0..265");
     assert_refused(clattn_model_run(model, wrong + 2, 1, CLATTN_LOGITS_LAST, some),

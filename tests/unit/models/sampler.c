@@ -61,6 +61,7 @@ static const struct {
     double weights[TOKENS]; /* how often each is to come up, beside the others */
 } cases[] = {
     {{.temperature = 1, .top_p = 1}, {1, 4, 2, 0, 2, 1}},
+    {{.temperature = 1}, {1, 4, 2, 0, 2, 1}}, /* 0 is no limit */
     {{.temperature = 2, .top_p = 1}, {1, 2, 1.41421356, 0, 1.41421356, 1}},
     {{.temperature = 0.5f, .top_p = 1}, {1, 16, 4, 0, 4, 1}},
     {{.temperature = 0.01f, .top_p = 1}, {0, 1, 0, 0, 0, 0}},
@@ -169,6 +170,40 @@ START_TEST(of_many_tokens_the_most_likely_stay)
 }
 END_TEST
 
+START_TEST(what_makes_no_sense_is_refused)
+{
+    static const struct {
+        clattn_sampler_desc desc;
+        const char *words;
+    } wrong[] = {{{.temperature = -1}, "sampler: temperature is -1"},
+                 {{.temperature = NAN}, "sampler: temperature is"},
+                 {{.temperature = 1, .top_k = -1}, "sampler: top_k is -1"},
+                 {{.temperature = 1, .top_p = 1.5f}, "sampler: top_p is 1.5, must be 0 to 1"},
+                 {{.temperature = 1, .top_p = -0.5f}, "sampler: top_p is -0.5"},
+                 {{.temperature = 1, .min_p = 2}, "sampler: min_p is 2"}};
+    clattn_sampler *s = NULL;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_refused(clattn_sampler_create(&wrong[i].desc, TOKENS, &s), wrong[i].words);
+    }
+    assert_refused(clattn_sampler_create(NULL, 0, &s), "sampler: vocabulary is 0");
+    assert_refused(clattn_sampler_create(NULL, TOKENS, NULL), "sampler: out is NULL");
+    ck_assert_ptr_null(s);
+    clattn_sampler_destroy(NULL);
+}
+END_TEST
+
+START_TEST(everything_default_takes_the_most_likely_one)
+{
+    const float logits[TOKENS] = {1, 2, 5, 3, 5, 4};
+    const clattn_sampler_desc zeros = {0};
+    clattn_sampler *none, *same = create(&zeros, TOKENS);
+    assert_ok(clattn_sampler_create(NULL, TOKENS, &none));
+    ck_assert(clattn_sampler_next(none, logits) == 2 && clattn_sampler_next(same, logits) == 2);
+    clattn_sampler_destroy(same);
+    clattn_sampler_destroy(none);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sample");
@@ -176,6 +211,8 @@ int main(void)
     tcase_add_loop_test(tests, tokens_come_up_as_often_as_they_are_likely, 0,
                         sizeof cases / sizeof *cases);
     tcase_add_test(tests, temperature_zero_takes_the_most_likely_one_and_of_equal_ones_the_first);
+    tcase_add_test(tests, what_makes_no_sense_is_refused);
+    tcase_add_test(tests, everything_default_takes_the_most_likely_one);
     tcase_add_test(tests, what_is_no_number_never_comes_up);
     tcase_add_test(tests, a_seed_repeats_and_another_differs);
     tcase_add_test(tests, of_many_tokens_the_most_likely_stay);

@@ -137,6 +137,38 @@ START_TEST(arrays_are_walked_in_their_order)
 }
 END_TEST
 
+START_TEST(an_array_gives_nothing_behind_its_end_or_of_another_kind)
+{
+    static const char *const words[] = {"word"};
+    clattn_gguf_array array;
+    build_header(&b, 0, 1);
+    build_texts(&b, "words", words, 1);
+    parse();
+    assert_ok(clattn_gguf_array_of(file, "words", CLATTN_GGUF_STRINGS, &array));
+    ck_assert_int_eq(clattn_gguf_next_integer(&array), 0);
+    ck_assert(clattn_gguf_next_float(&array) == 0 && !clattn_gguf_next_bool(&array));
+    ck_assert_uint_eq(array.left, 1);
+    ck_assert_uint_eq(clattn_gguf_next_string(&array).length, 4);
+    ck_assert_uint_eq(clattn_gguf_next_string(&array).length, 0);
+    ck_assert_uint_eq(array.left, 0);
+    assert_refused(clattn_gguf_array_of(file, "words", (clattn_gguf_kind)4, &array), "kind is 4");
+    ck_assert_ptr_null(clattn_gguf_tensor_at(file, 0));
+    close_file();
+}
+END_TEST
+
+START_TEST(what_is_missing_is_named)
+{
+    clattn_gguf *none = NULL;
+    assert_refused(clattn_gguf_open(NULL, &none), "gguf: path is NULL");
+    assert_refused(clattn_gguf_open("a", NULL), "gguf: out is NULL");
+    assert_refused(clattn_gguf_parse(NULL, 1, &none), "gguf: data is NULL");
+    assert_refused(clattn_gguf_parse("a", 1, NULL), "gguf: out is NULL");
+    ck_assert_ptr_null(none);
+    clattn_gguf_close(NULL);
+}
+END_TEST
+
 START_TEST(what_is_not_as_asked_is_refused_by_its_key)
 {
     int64_t integer = 7;
@@ -434,6 +466,8 @@ int main(void)
     TCase *metadata = suite_group(suite, "metadata", NULL, NULL);
     tcase_add_test(metadata, values_of_every_type_are_found_by_key);
     tcase_add_test(metadata, arrays_are_walked_in_their_order);
+    tcase_add_test(metadata, an_array_gives_nothing_behind_its_end_or_of_another_kind);
+    tcase_add_test(metadata, what_is_missing_is_named);
     tcase_add_test(metadata, what_is_not_as_asked_is_refused_by_its_key);
     tcase_add_test(metadata, broken_metadata_is_refused);
     TCase *tensors = suite_group(suite, "tensors", NULL, NULL);

@@ -47,7 +47,7 @@ START_TEST(kinds_are_those_of_unicode)
 {
     static const struct {
         int32_t code;
-        utf8_kind kind;
+        clattn__utf8_kind kind;
     } cases[] = {
         {'a', UTF8_LETTER},    {0xaa, UTF8_LETTER},    {0x2b0, UTF8_LETTER}, {0x1c5, UTF8_LETTER},
         {0x4e00, UTF8_LETTER}, {0x20000, UTF8_LETTER}, {'0', UTF8_NUMBER},   {0xb2, UTF8_NUMBER},
@@ -127,7 +127,7 @@ static void assert_pieces(const char *rules, const char *text, const char *expec
 {
     char bars[512];
     size_t used = 0, left = strlen(text);
-    const pretokenizer *found = clattn__pretokenizer_find(rules, strlen(rules));
+    const clattn__pretokenizer *found = clattn__pretokenizer_find(rules, strlen(rules));
     ck_assert_ptr_nonnull(found);
     while (left > 0) {
         const size_t piece = clattn__pretokenizer_piece(found, text, left);

@@ -15,7 +15,7 @@ static const char vocabulary[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"         
                                  "A\n\xc3\xa9\n\xe1\x84\x80\n##\xe1\x85\xa1\n[\n" /* 20 */
                                  "]\nsep\n\xe2\x82\xac";                          /* 25 */
 
-static wordpiece *tokenizer;
+static clattn__wordpiece *tokenizer;
 static clattn_ids list;
 
 static bool create(const char *text, bool cased)
