@@ -15,7 +15,7 @@ typedef struct case_choice {
     {"smoke", NULL, NULL, offsetof(options, member.smoke),                                         \
      "small ones only: does it work, not how fast"},                                               \
         {"op", "NAME", parse_text, offsetof(options, member.op),                                   \
-         "cases of one operation: attention, project, mha"},                                       \
+         "cases of one operation, such as attention"},                                             \
     {                                                                                              \
         "case", "LINE", parse_text, offsetof(options, member.line), "this case alone"              \
     }
