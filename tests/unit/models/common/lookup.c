@@ -5,13 +5,13 @@
 
 static lookup table;
 
-static void setup(void) { ck_assert(lookup_make(&table, 4)); }
-static void teardown(void) { lookup_free(&table); }
+static void setup(void) { ck_assert(clattn__lookup_make(&table, 4)); }
+static void teardown(void) { clattn__lookup_free(&table); }
 
-static int32_t find(const char *key) { return lookup_find(&table, key, strlen(key)); }
+static int32_t find(const char *key) { return clattn__lookup_find(&table, key, strlen(key)); }
 static bool add(const char *key, int32_t value)
 {
-    return lookup_add(&table, key, strlen(key), value);
+    return clattn__lookup_add(&table, key, strlen(key), value);
 }
 
 START_TEST(a_key_has_the_value_it_was_given_first)
