@@ -8,10 +8,16 @@ from table import ROOT
 FILES = {"short": ("smoke", "ci"), "smoke": ("smoke",)}  # of tests/cases
 
 
-def cases_of(op, tier, words):
-    """Lines of an operation, without its name, that have all the words side by side or apart."""
+def files_of(mutant, tier):
+    """Attention on emulated engines has the smoke cases alone, but for one engine a day of the long tier."""
+    smoke = mutant.kernel.startswith("emulated_") and mutant.op in ("attention", "cache")
+    return FILES["smoke" if smoke else tier]
+
+
+def cases_of(op, files, words):
+    """Lines of an operation, without its name, that have all the words."""
     lines = []
-    for name in FILES[tier]:
+    for name in files:
         for line in (ROOT / "tests" / "cases" / f"{name}.txt").read_text().splitlines():
             first, _, rest = line.partition(" ")
             if first == op and all(f" {word} " in f" {rest} " for word in words):
@@ -31,8 +37,10 @@ def options_of(mutant, case=None):
 
 def commands(mutant, tier, only_named=False):
     """Options of each command: first the cases that the mutant names, then all of the tier."""
-    named = cases_of(mutant.op, tier, words_of(mutant.cases)) if mutant.cases else []
-    whole = [] if only_named and named else [options_of(mutant) + (["--smoke"] if tier == "smoke" else [])]
+    files = files_of(mutant, tier)
+    named = cases_of(mutant.op, files, words_of(mutant.cases)) if mutant.cases else []
+    smoke = ["--smoke"] if files == FILES["smoke"] else []
+    whole = [] if only_named and named else [options_of(mutant) + smoke]
     return [options_of(mutant, case) for case in named] + whole
 
 

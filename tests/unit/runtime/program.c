@@ -129,13 +129,15 @@ END_TEST
 
 START_TEST(a_key_tells_where_each_of_its_parts_ends)
 {
-    const clattn_device_facts *facts = clattn_context_facts(fixture.context);
+    clattn_context *context = context_with_cache(NULL);
+    const clattn_device_facts *facts = clattn_context_facts(context);
     char key[65], again[65], other[65];
     clattn__program_key(facts, "ab", "c", key);
     clattn__program_key(facts, "ab", "c", again);
     clattn__program_key(facts, "a", "bc", other);
     ck_assert_str_eq(key, again);
     ck_assert_str_ne(key, other);
+    clattn_context_destroy(context);
 }
 END_TEST
 
