@@ -105,16 +105,21 @@ build() {
 clattn=$made/gcc/tools/clattn
 need_clattn() { build gcc; }
 
-# One of clang's, host code under ASan and UBSan: $made/sanitize.
-need_sanitized() {
+# What host code under ASan and UBSan is run with.
+sanitizer_options() {
   need_tool clang
-  export CC=clang
-  build sanitize --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
   # The leak checker mistakes what precedes a driver's thread-local memory for its size.  A bare machine
   # has no symbolizer, which would look at drivers' leaks at every test's end: addr2line does as well.
   export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:intercept_tls_get_addr=0:symbolize=0
   export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
   export LSAN_OPTIONS=suppressions=$PWD/ci/leaks-of-drivers.txt:print_suppressions=0
+}
+
+# A build of clang's with them: $made/sanitize.
+need_sanitized() {
+  sanitizer_options
+  export CC=clang
+  build sanitize --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
 }
 
 # venv NAME REQUIREMENTS: $made/NAME, a Python environment with exactly what the file lists.

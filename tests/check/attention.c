@@ -128,7 +128,8 @@ static void fill(struct attention_run *run)
                                                                   */
     }
     for (int64_t n = 0; n < o[ALIBI].count; n++) {
-        buffer_put_nth(&o[ALIBI], n, pow(2, -(double)(n % c->heads + 1) * 8 / c->heads));
+        const double steepest = 1 + (double)(n / c->heads); /* each entry has its own */
+        buffer_put_nth(&o[ALIBI], n, pow(2, -(double)(n % c->heads + 1) * 8 / c->heads) / steepest);
     }
     for (int64_t n = 0; n < o[SINKS].count; n++) {
         buffer_put_nth(&o[SINKS], n, n % 3 == 2 ? -INFINITY : rng_normal(&rng));

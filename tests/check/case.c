@@ -180,6 +180,11 @@ bool case_parse(const char *line, const char *op, struct test_case *out, char *w
         return false;
     }
     out->kv_heads = out->kv_heads ? out->kv_heads : out->heads;
+    if (out->kv_heads < 0 || (out->kv_heads && out->heads % out->kv_heads)) {
+        snprintf(why, why_bytes, "--kv-heads: %d heads are no multiple of %d", out->heads,
+                 out->kv_heads);
+        return false;
+    }
     out->value_dim = out->value_dim ? out->value_dim : out->head_dim;
     return true;
 }

@@ -23,6 +23,31 @@ cl_mem memory_make(size_t bytes)
     return buffers[buffer_count++] = mem;
 }
 
+enum { BEHIND = 256, UNTOUCHED = 0xa5 };
+
+cl_mem scratch_make(size_t bytes)
+{
+    unsigned char behind[BEHIND];
+    const cl_mem mem = memory_make(bytes + BEHIND);
+    memset(behind, UNTOUCHED, sizeof behind);
+    ck_assert_int_eq(clEnqueueWriteBuffer(fixture.queue, mem, CL_TRUE, bytes, sizeof behind, behind,
+                                          0, NULL, NULL),
+                     CL_SUCCESS);
+    return mem;
+}
+
+void assert_scratch_kept(cl_mem scratch, size_t bytes)
+{
+    unsigned char behind[BEHIND];
+    ck_assert_int_eq(clEnqueueReadBuffer(fixture.queue, scratch, CL_TRUE, bytes, sizeof behind,
+                                         behind, 0, NULL, NULL),
+                     CL_SUCCESS);
+    for (size_t i = 0; i < sizeof behind; i++) {
+        ck_assert_msg(behind[i] == UNTOUCHED, "byte %zu behind %zu of scratch was written", i,
+                      bytes);
+    }
+}
+
 void tensors_release(void)
 {
     while (buffer_count > 0) {

@@ -6,6 +6,11 @@
 
 /* On the fixture's context.  A buffer of no bytes is NULL, as OpenCL has none. */
 cl_mem memory_make(size_t bytes);
+
+/* A buffer for so many bytes of scratch, with some behind them that no call may touch, and whether
+ * none has. */
+cl_mem scratch_make(size_t bytes);
+void assert_scratch_kept(cl_mem scratch, size_t bytes);
 void tensors_release(void);
 
 /* A dense tensor in a buffer just large enough, filled with zeros or with numbers

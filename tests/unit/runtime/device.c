@@ -1,6 +1,8 @@
 /* find.c and device.c: listing and finding devices, and what is found out about them. */
 #include "support/fixture.h"
 
+#include "runtime/device.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,6 +228,21 @@ START_TEST(facts_are_what_the_driver_says)
 }
 END_TEST
 
+START_TEST(an_extension_is_a_whole_word)
+{
+    const cl_device_id device = clattn_context_device(fixture.context);
+    char list[1 << 14] = "";
+    ck_assert_int_eq(clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, sizeof list, list, NULL),
+                     CL_SUCCESS);
+    char *word = strtok(list, " ");
+    ck_assert_ptr_nonnull(word);
+    ck_assert(clattn__advertises(device, word));
+    ck_assert(!clattn__advertises(device, word + 1));
+    word[strlen(word) - 1] = '\0';
+    ck_assert(!clattn__advertises(device, word));
+}
+END_TEST
+
 START_TEST(facts_are_plausible)
 {
     const clattn_device_facts *facts = clattn_context_facts(fixture.context);
@@ -270,6 +287,7 @@ int main(void)
     add_find_tests(finding);
     TCase *facts = suite_group(suite, "facts", fixture_open, fixture_close);
     tcase_add_test(facts, facts_are_what_the_driver_says);
+    tcase_add_test(facts, an_extension_is_a_whole_word);
     tcase_add_test(facts, facts_are_plausible);
     return suite_run_on_device(suite);
 }

@@ -127,6 +127,20 @@ START_TEST(a_context_compiles_the_same_kernel_once)
 }
 END_TEST
 
+START_TEST(a_key_tells_where_each_of_its_parts_ends)
+{
+    clattn_context *context = context_with_cache(NULL);
+    const clattn_device_facts *facts = clattn_context_facts(context);
+    char key[65], again[65], other[65];
+    clattn__program_key(facts, "ab", "c", key);
+    clattn__program_key(facts, "ab", "c", again);
+    clattn__program_key(facts, "a", "bc", other);
+    ck_assert_str_eq(key, again);
+    ck_assert_str_ne(key, other);
+    clattn_context_destroy(context);
+}
+END_TEST
+
 START_TEST(each_specialisation_has_a_file_of_its_own)
 {
     clattn_context *context = context_with_cache(fixture.directory);
@@ -375,6 +389,7 @@ static void add_good_files(TCase *tests)
     tcase_add_test(tests, a_second_context_loads_what_the_first_one_compiled);
     tcase_add_test(tests, without_a_directory_nothing_is_kept);
     tcase_add_test(tests, a_context_compiles_the_same_kernel_once);
+    tcase_add_test(tests, a_key_tells_where_each_of_its_parts_ends);
     tcase_add_test(tests, each_specialisation_has_a_file_of_its_own);
     tcase_add_test(tests, a_missing_directory_is_made_with_its_parents);
     tcase_add_test(tests, another_device_or_driver_does_not_find_the_file);

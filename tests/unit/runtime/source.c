@@ -102,6 +102,18 @@ START_TEST(what_only_resembles_an_include_is_kept)
 }
 END_TEST
 
+/* Of 64 characters, one more than there is room for. */
+START_TEST(an_include_of_too_long_a_path_is_kept)
+{
+    char line[128];
+    snprintf(line, sizeof line, "#include \"%064d\"\n", 1);
+    file_write_text(fixture.directory, "a.cl", line);
+    char *text = flatten("a.cl");
+    assert_contains(text, line);
+    free(text);
+}
+END_TEST
+
 START_TEST(a_long_file_is_read_whole)
 {
     enum { LINES = 30000, LINE_BYTES = 8 };
@@ -214,6 +226,7 @@ static void add_flattening(TCase *tests)
     tcase_add_test(tests, a_last_line_without_an_end_stays_apart);
     tcase_add_test(tests, an_empty_file_is_an_empty_text);
     tcase_add_test(tests, what_only_resembles_an_include_is_kept);
+    tcase_add_test(tests, an_include_of_too_long_a_path_is_kept);
     tcase_add_test(tests, a_long_file_is_read_whole);
 }
 

@@ -375,6 +375,9 @@ START_TEST(neighbours_in_one_buffer_do_not_overlap)
     /* One element less, and out reaches into v. */
     args.out.offset--;
     assert_args_refused(&args, "out", "overlaps args.v");
+    /* One more, and out reaches into what follows. */
+    args.out.offset += 2;
+    assert_args_refused(&args, "out", "overlaps args.");
 }
 END_TEST
 

@@ -18,6 +18,7 @@ START_TEST(each_type_has_a_size_and_a_name)
     ck_assert_str_eq(clattn_type_name(CLATTN_BF16), "bf16");
     ck_assert_str_eq(clattn_type_name(CLATTN_Q4_K), "q4_k");
     ck_assert_ptr_nonnull(clattn_type_name((clattn_type)NO_TYPE));
+    ck_assert_str_eq(clattn_type_name((clattn_type)(CLATTN_Q6_K + 1)), "unknown type");
 }
 END_TEST
 

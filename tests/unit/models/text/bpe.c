@@ -88,6 +88,31 @@ START_TEST(what_a_merge_gives_can_be_joined_again)
 }
 END_TEST
 
+START_TEST(a_symbol_behind_a_joined_one_has_that_before_it)
+{
+    v.merges[0] = "a b", v.merges[1] = "c d", v.merges[2] = "ab cd";
+    v.tokens[ID_BC] = "cd", v.tokens[ID_ABC] = "abcd";
+    open_vocabulary();
+    assert_ids("abcd", 0, "258");
+    assert_ids("abcdabcd", 0, "258 258");
+    close_vocabulary();
+}
+END_TEST
+
+START_TEST(every_pair_of_a_long_piece_may_be_one_that_joins)
+{
+    enum { BYTES = 300 };
+    char text[BYTES];
+    size_t lost = 0;
+    v.merges[0] = "a a", v.tokens[ID_BC] = "aa", v.merge_count = 1;
+    open_vocabulary();
+    memset(text, 'a', sizeof text);
+    assert_ok(clattn_tokenizer_encode(tokenizer, text, sizeof text, 0, &list, &lost));
+    ck_assert_uint_eq(list.count, BYTES / 2);
+    close_vocabulary();
+}
+END_TEST
+
 START_TEST(nothing_is_joined_across_pieces)
 {
     v.merges[0] = "1 2", v.tokens[ID_BC] = "12";
@@ -323,6 +348,8 @@ int main(void)
     TCase *merges = suite_group(suite, "merges", setup, NULL);
     tcase_add_test(merges, the_lowest_rank_is_joined_first_and_of_these_the_leftmost);
     tcase_add_test(merges, what_a_merge_gives_can_be_joined_again);
+    tcase_add_test(merges, a_symbol_behind_a_joined_one_has_that_before_it);
+    tcase_add_test(merges, every_pair_of_a_long_piece_may_be_one_that_joins);
     tcase_add_test(merges, nothing_is_joined_across_pieces);
     tcase_add_test(merges, a_piece_that_is_a_token_is_taken_whole_where_merges_are_ignored);
     tcase_add_test(merges, a_megabyte_in_one_piece_is_no_trouble);

@@ -69,6 +69,30 @@ START_TEST(operands_that_need_no_announcing_may_be_left_out)
 }
 END_TEST
 
+START_TEST(an_output_over_another_operand_is_refused)
+{
+    const cl_mem shared = tensor_zeros(CLATTN_F32, 1, 1, 1, 4096).mem;
+    const clattn_attention_args full = full_args();
+#define OVER(output, input)                                                                        \
+    do {                                                                                           \
+        clattn_attention_args args = full;                                                         \
+        args.output.mem = args.input.mem = shared;                                                 \
+        assert_call_refused(full_desc(), &args, "args." #output " overlaps args." #input);         \
+    } while (0)
+    OVER(out, q);
+    OVER(out, k);
+    OVER(out, v);
+    OVER(out, bias);
+    OVER(out, mask);
+    OVER(out, lse);
+    OVER(lse, q);
+    OVER(lse, alibi);
+    OVER(lse, weights);
+    OVER(weights, k);
+    OVER(weights, offset);
+}
+END_TEST
+
 START_TEST(counts_out_of_range_are_refused)
 {
     const int64_t wrong[] = {-1, INT64_MIN, (int64_t)1 << 31, INT64_MAX};
@@ -229,6 +253,22 @@ START_TEST(weights_are_the_same_with_lse_and_with_either_scratch)
 }
 END_TEST
 
+/* Parts of the keys and log-sum-exps lie there. */
+START_TEST(a_call_stays_within_the_scratch_that_it_asks_for)
+{
+    clattn_attention_desc desc = full_desc();
+    clattn_attention_args args = full_args();
+    desc.split_keys = 2;
+    clattn_op *op = attention_make(desc);
+    args.lse = (clattn_tensor){0};
+    const size_t bytes = clattn_attention_scratch(op, &args);
+    args.scratch = scratch_make(bytes);
+    attention_run(op, &args);
+    assert_scratch_kept(args.scratch, bytes);
+    clattn_op_destroy(op);
+}
+END_TEST
+
 START_TEST(a_scratch_that_is_too_small_is_refused)
 {
     clattn_attention_args args = full_args();
@@ -345,6 +385,7 @@ static void add_call(TCase *tests)
     tcase_add_test(tests, an_operand_that_was_not_announced_is_refused);
     tcase_add_test(tests, an_operand_that_is_missing_is_refused);
     tcase_add_test(tests, operands_that_need_no_announcing_may_be_left_out);
+    tcase_add_test(tests, an_output_over_another_operand_is_refused);
     tcase_add_test(tests, counts_out_of_range_are_refused);
     tcase_add_test(tests, a_missing_op_or_call_and_an_op_of_another_kind_are_refused);
     tcase_add_test(tests, a_missing_queue_fails_by_the_calls_name);
@@ -359,6 +400,7 @@ static void add_event_scratch_views(TCase *tests)
     tcase_add_test(tests, the_event_ends_with_the_outputs_written);
     tcase_add_test(tests, scratch_is_needed_for_weights_without_lse_only);
     tcase_add_test(tests, weights_are_the_same_with_lse_and_with_either_scratch);
+    tcase_add_test(tests, a_call_stays_within_the_scratch_that_it_asks_for);
     tcase_add_test(tests, a_scratch_that_is_too_small_is_refused);
     tcase_add_test(tests, a_scratch_that_is_not_needed_is_ignored);
     tcase_add_test(tests, memory_order_does_not_change_the_result);

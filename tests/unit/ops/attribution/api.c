@@ -121,9 +121,24 @@ START_TEST(a_call_that_does_not_fit_is_refused_by_its_field)
     NOT_RUN(args.spans.size[3] = 0, "args.spans.size[3] (cut points) is 0");
     NOT_RUN(args.spans = (clattn_tensor){0}, "args.mass.size[3] (column) is 3, must be 5");
     NOT_RUN(args.row_weight = tensor_zeros(CLATTN_F32, BATCH, N_Q, HEADS, 2), "args.row_weight");
-    NOT_RUN(args.mass.mem = args.attention.q.mem, "args.mass");
-    NOT_RUN((args.mass = args.attention.lse, args.mass.size[3] = SPANS, args.mass.size[2] = HEADS),
-            "args.mass");
+}
+END_TEST
+
+START_TEST(masses_over_an_operand_are_refused)
+{
+    const cl_mem shared = tensor_zeros(CLATTN_F32, 1, 1, 1, 4096).mem;
+#define OVER(input)                                                                                \
+    NOT_RUN(args.mass.mem = args.input.mem = shared, "args.mass overlaps args." #input)
+    OVER(attention.q);
+    OVER(attention.k);
+    OVER(attention.lse);
+    OVER(spans);
+    NOT_RUN(args.row_weight = tensor_zeros(CLATTN_F32, BATCH, N_Q, HEADS, 1);
+            args.mass.mem = args.row_weight.mem = shared, "args.mass overlaps args.row_weight");
+    NOT_RUN(args.attention.kv_length = tensor_zeros(CLATTN_I32, BATCH, 1, 1, 1);
+            args.mass.mem = args.attention.kv_length.mem = shared,
+            "args.mass overlaps args.attention.kv_length");
+#undef OVER
 }
 END_TEST
 
@@ -268,8 +283,9 @@ START_TEST(scratch_is_needed_where_heads_are_joined_and_may_be_given)
     args.mass = tensor_zeros(CLATTN_F32, BATCH, N_Q, 1, SPANS);
     args.scratch = memory_make(bytes - 1);
     assert_refused(clattn_attribution_run(op, fixture.queue, &args, NULL), "args.scratch");
-    args.scratch = memory_make(bytes);
+    args.scratch = scratch_make(bytes);
     run(op, &args);
+    assert_scratch_kept(args.scratch, bytes);
     assert_same_tensors(&args.mass, &taken, 0);
     ck_assert_uint_eq(clattn_attribution_scratch(NULL, &args), 0);
     ck_assert_uint_eq(clattn_attribution_scratch(op, NULL), 0);
@@ -305,6 +321,7 @@ int main(void)
     tcase_add_test(refusals, a_descriptor_that_makes_no_sense_is_refused);
     tcase_add_test(refusals, what_is_of_no_account_is_not_looked_at);
     tcase_add_test(refusals, a_call_that_does_not_fit_is_refused_by_its_field);
+    tcase_add_test(refusals, masses_over_an_operand_are_refused);
     tcase_add_test(refusals, value_weighted_needs_values);
     tcase_add_test(refusals, a_ring_has_no_keys_by_number);
     tcase_add_test(refusals, a_rollout_that_does_not_fit_is_refused_by_its_field);

@@ -130,13 +130,13 @@ END_TEST
 
 #undef SPOILT
 
-START_TEST(ids_of_positions_and_types_may_be_one_row_for_the_batch)
+static void assert_one_row_of_ids(const clattn_op *embed)
 {
     clattn_embed_args args = embed_args();
     const int32_t ids[ROWS] = {2, 0, 1};
     args.position_ids = args.type_ids = tensor_zeros(CLATTN_I32, 1, ROWS, 1, 1);
     tensor_write(&args.position_ids, ids);
-    assert_ok(clattn_embed_run(op, fixture.queue, &args, NULL));
+    assert_ok(clattn_embed_run(embed, fixture.queue, &args, NULL));
     float table[VOCABULARY * COLUMNS], positions[ROWS * COLUMNS], types[2 * COLUMNS],
         y[B * ROWS * COLUMNS];
     tensor_read(&args.table, table, VOCABULARY * COLUMNS);
@@ -147,6 +147,18 @@ START_TEST(ids_of_positions_and_types_may_be_one_row_for_the_batch)
         const int id = ids[n / COLUMNS % ROWS], c = n % COLUMNS;
         const float type = id < 2 ? types[id * COLUMNS + c] : 0;
         ck_assert_float_eq_tol(y[n], table[c] + positions[id * COLUMNS + c] + type, 1e-6f);
+    }
+}
+
+/* Also a table's first row, which lies at the begin of its buffer. */
+START_TEST(ids_of_positions_and_types_may_be_one_row_for_the_batch)
+{
+    const clattn_embed_desc wide = {.kernel = "embed_wide"};
+    assert_one_row_of_ids(op);
+    clattn_op_destroy(op);
+    op = NULL;
+    if (clattn_embed_create(fixture.context, &wide, &op) == CLATTN_OK) { /* on CPUs */
+        assert_one_row_of_ids(op);
     }
 }
 END_TEST

@@ -319,8 +319,9 @@ START_TEST(the_callers_scratch_serves_or_is_refused)
         classic_run(desc, &args);
         const clattn_tensor expected = args.attention.out;
         args.attention.out = tensor_zeros(CLATTN_F32, B, N_Q, HEADS, DV);
-        args.scratch = memory_make(bytes);
+        args.scratch = scratch_make(bytes);
         classic_run(desc, &args);
+        assert_scratch_kept(args.scratch, bytes);
         assert_same_tensors(&args.attention.out, &expected, 0);
         if (bytes) {
             args.scratch = memory_make(bytes - 1);

@@ -176,21 +176,26 @@ START_TEST(what_is_missing_is_named)
 }
 END_TEST
 
-/* The weight of the only expert is 1; results may take the place of x; a scratch of the caller
- * serves. */
+/* The weight of the only expert is 1; results may take the place of x; scratches of the caller
+ * serve. */
 START_TEST(a_mixture_of_one_is_a_feed_forward)
 {
     clattn_op *ffn = ffn_make(), *moe = moe_make(1, 1);
-    const clattn_ffn_args one = ffn_args();
+    clattn_ffn_args one = ffn_args();
     clattn_moe_args other = moe_args();
+    const size_t one_bytes = clattn_ffn_scratch(ffn, &one),
+                 other_bytes = clattn_moe_scratch(moe, &other);
     cl_event event = NULL;
     other.y = other.x;
-    other.scratch = memory_make(clattn_moe_scratch(moe, &other));
+    one.scratch = scratch_make(one_bytes);
+    other.scratch = scratch_make(other_bytes);
     assert_ok(clattn_ffn_run(ffn, fixture.queue, &one, NULL));
     assert_ok(clattn_moe_run(moe, fixture.queue, &other, &event));
     ck_assert_int_eq(clWaitForEvents(1, &event), CL_SUCCESS);
     ck_assert_int_eq(clReleaseEvent(event), CL_SUCCESS);
     assert_same_tensors(&other.y, &one.y, 1e-5f);
+    assert_scratch_kept(one.scratch, one_bytes);
+    assert_scratch_kept(other.scratch, other_bytes);
     clattn_op_destroy(ffn);
     clattn_op_destroy(moe);
 }

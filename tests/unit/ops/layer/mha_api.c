@@ -230,8 +230,9 @@ START_TEST(the_callers_scratch_serves_or_is_refused)
         mha_run(desc, &args);
         const clattn_tensor expected = args.out;
         args.out = tensor_zeros(CLATTN_F32, B, N_Q, 1, OUT);
-        args.scratch = memory_make(bytes);
+        args.scratch = scratch_make(bytes);
         mha_run(desc, &args);
+        assert_scratch_kept(args.scratch, bytes);
         assert_same_tensors(&args.out, &expected, 0);
         args.scratch = memory_make(bytes - 1);
         assert_call_refused(op, &args, "args.scratch");

@@ -189,8 +189,9 @@ KERNEL_TEST(the_callers_scratch_serves_or_is_refused)
     clattn_project_args args = half_args();
     const size_t bytes = clattn_project_scratch(op, &args);
     project_run(op, &args);
-    args.scratch = memory_make(bytes);
+    args.scratch = scratch_make(bytes);
     project_run(op, &args);
+    assert_scratch_kept(args.scratch, bytes);
     if (bytes > 0) {
         args.scratch = memory_make(bytes - 1);
         assert_call_refused(op, &args, "args.scratch");
