@@ -3,7 +3,7 @@
 
 #include "support/fixture.h"
 
-static lookup table;
+static struct clattn__lookup table;
 
 static void setup(void) { ck_assert(clattn__lookup_make(&table, 4)); }
 static void teardown(void) { clattn__lookup_free(&table); }
