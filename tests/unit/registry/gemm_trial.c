@@ -128,6 +128,8 @@ START_TEST(clblast_is_tried_once_for_each_class_of_sizes)
     ck_assert_int_eq(clblast.calls, TRIALS);
     clattn_op_destroy(project(context, IN, OUT + 1, NULL));
     ck_assert_int_eq(clblast.calls, 2 * TRIALS);
+    clattn_op_destroy(project(context, IN + 1, OUT, NULL));
+    ck_assert_int_eq(clblast.calls, 3 * TRIALS);
     clattn_context_destroy(context);
 }
 END_TEST
