@@ -198,7 +198,7 @@ export MESON_TESTTHREADS=$jobs
 # kernels_for cpus|gpus: names of the registry, a line each; without those that no device here has or
 # that are made of others.
 kernels_for() {
-  grep -rhoE '\.name = "[a-z]+/[a-z_]+"' src/ops | cut -d'"' -f2 | sort -u |
+  grep -rhoE '\.name = "[a-z]+/[a-z0-9_]+"' src/ops | cut -d'"' -f2 | sort -u |
     grep -vE 'matrix|emulated|clblast|composite|classic/attention' | if [ "$1" = cpus ]; then grep wide; else grep -v wide; fi
 }
 

@@ -34,9 +34,9 @@
     } while (0)
 
 #define assert_contains(text, words)                                                               \
-    ck_assert_msg(strstr((text), (words)) != NULL, "\"%s\" is not in: %s", (words), (text))
+    ck_assert_msg(strstr((text), (words)) != NULL, "\"%s\" is not in: %.2000s", (words), (text))
 
 #define assert_lacks(text, words)                                                                  \
-    ck_assert_msg(strstr((text), (words)) == NULL, "\"%s\" is in: %s", (words), (text))
+    ck_assert_msg(strstr((text), (words)) == NULL, "\"%s\" is in: %.2000s", (words), (text))
 
 #endif /* SUPPORT_ASSERTIONS_H */

@@ -8,7 +8,7 @@
 
 /* What a context's log callback was given; several threads may log. */
 struct log {
-    char text[1 << 16];
+    char text[1 << 18];
     int messages;
 };
 
