@@ -274,6 +274,7 @@ int main(void)
     TCase *experts = suite_group(suite, "experts", open_experts, close_all);
     tcase_add_test(experts, a_mixture_of_experts_works_or_names_what_failed);
     TCase *model = suite_group(suite, "model", open_model, close_all);
+    tcase_set_tags(model, "long");
     tcase_add_test(model, a_language_model_works_or_names_what_failed);
     TCase *one_kernel = suite_group(suite, "one kernel", open_rope, close_all);
     tcase_add_test(one_kernel, an_op_of_one_kernel_works_or_names_what_failed);
