@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """README.md's commands as typed: those of its indented blocks, in their order, in a folder of its own.
 
-Files that the page shows by `cat` are made as it shows them, attention.c is its C block, and what
+Files that the page shows by `cat` are made as it shows them, the C blocks are what the next cc compiles, and what
 `ci/demo attention` leaves is made by the same script.  Every command must end as it should; where what it
 says does not depend on the machine, it must say what the page shows (but for times and other numbers).
 
@@ -149,7 +149,8 @@ def why_left_out(command):
 
 def furnish(folder, page, options):
     """What a reader has at that point of the page."""
-    (folder / "attention.c").write_text(re.search(r"^```c\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[1])
+    for text, name in re.findall(r"^```c\n(.*?)^```$.*?cc (\w+\.c) -o", page, re.MULTILINE | re.DOTALL):
+        (folder / name).write_text(text)
     for document in DOCUMENTS.glob("*.txt"):
         (folder / document.name).symlink_to(document)
     (folder / SMOLLM2).symlink_to(options.gguf)
